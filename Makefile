@@ -1,0 +1,48 @@
+# The first of these Pythons that is 3.11, 3.12 or 3.13.
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
+	"$$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo "$$python" && break; done)
+HOST ?= 127.0.0.1
+PORT ?= 8000
+ENGINE ?= $(firstword $(notdir $(shell command -v podman docker 2>/dev/null)))
+IMAGE ?= music-origin
+BIN := .venv/bin
+
+.PHONY: serve test check train bench image lock clean
+
+serve: .venv/serve.installed
+	exec env OPENBLAS_NUM_THREADS=1 $(BIN)/uvicorn service.app:app --host $(HOST) --port $(PORT)
+
+test: .venv/dev.installed
+	$(BIN)/pytest
+
+check: .venv/dev.installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+train: .venv/training.installed
+	$(BIN)/python -m training
+
+bench: .venv/dev.installed
+	$(BIN)/python -m benchmarks.startup
+
+image:
+	$(if $(ENGINE),,$(error Neither podman nor docker is installed))
+	BUILDAH_FORMAT=docker $(ENGINE) build $(if $(PYTHON_IMAGE),--build-arg PYTHON_IMAGE=$(PYTHON_IMAGE)) $(BUILD_FLAGS) -t $(IMAGE) .
+
+.venv/%.installed: requirements/%.txt
+	$(if $(PYTHON),,$(error Python 3.11, 3.12 or 3.13 is needed; name it with PYTHON=/path/to/python))
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --disable-pip-version-check --require-hashes --requirement $<
+	touch $@
+
+COMPILE = $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --fork-strategy fewest \
+	--no-annotate --no-header --generate-hashes --no-emit-index-url
+
+lock: .venv/dev.installed
+	$(COMPILE) --upgrade --extra dev --output-file requirements/dev.txt
+	$(COMPILE) --upgrade --extra training --constraint requirements/dev.txt --output-file requirements/training.txt
+	$(COMPILE) --upgrade --constraint requirements/dev.txt --output-file requirements/serve.txt
+
+clean:
+	rm -rf .venv

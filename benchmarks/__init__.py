@@ -1,0 +1,1 @@
+"""Measurements of the service; correctness is for the tests."""

@@ -1,0 +1,224 @@
+"""The model bundle: all that the service needs, in one file of arrays and a manifest. Only this module knows its form.
+
+A bundle is a NumPy .npz archive without pickles. Its arrays are `centroids`, then `<network>/<layer>/kernel` and
+`<network>/<layer>/bias`; its entry `manifest` is UTF-8 JSON, as bytes, that ends in a fingerprint over all the rest.
+"""
+
+import dataclasses
+import hashlib
+import io
+import json
+import os
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.features import FEATURE_COUNT
+from models.predictors import Dense, DenseNetwork, NearestCentroid
+
+FORMAT_VERSION = 1
+CLASS_COUNT = 2  # not north of 20° N, north of 20° N
+MAX_BUNDLE_BYTES = 64 * 2**20
+DEFAULT_BUNDLE = Path(__file__).parent / "artifacts" / "bundle.npz"
+
+Arrays = Mapping[str, NDArray[Any]]
+
+
+class BundleError(Exception):
+    """A bundle that cannot be loaded. The message is one sentence that names the file and says what is wrong."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """One place of origin of a genre's pieces: degrees north, degrees east, and the share of the genre (0 to 1)."""
+
+    country: str | None
+    latitude: float
+    longitude: float
+    share: float
+
+
+@dataclass(frozen=True)
+class GenreSummary:
+    """Where the training pieces of one genre come from; places by share, largest first."""
+
+    size: int
+    share_north_of_20: float
+    places: tuple[Place, ...]
+
+
+@dataclass(frozen=True)
+class NetworkSummary:
+    """How one network was trained and what it reached: accuracies between 0 and 1, log losses in nats."""
+
+    activations: tuple[str, ...]
+    epochs: int
+    training_accuracy: float
+    training_log_loss: float
+    validation_accuracy: float
+    validation_log_loss: float
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a bundle was made from and how well it does.
+
+    `kmeans_cost` is the mean squared distance of all rows to their centroids; `majority_accuracy` is the validation
+    accuracy of always answering the side of 20° N that is commoner in training.
+    """
+
+    data_sha256: str
+    rows: int
+    rows_north_of_20: int
+    training_rows: int
+    validation_rows: int
+    seed: int
+    libraries: Mapping[str, str]
+    kmeans_cost: float
+    kmeans_iterations: int
+    majority_accuracy: float
+    genres: tuple[GenreSummary, ...]
+    networks: Mapping[str, NetworkSummary]
+    format_version: int = FORMAT_VERSION
+
+
+@dataclass(frozen=True, eq=False)
+class ModelBundle:
+    """The trained models and their manifest."""
+
+    genres: NearestCentroid
+    networks: Mapping[str, DenseNetwork]
+    manifest: Manifest
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256, in hex, over every array's name, type, shape and bytes and over the manifest."""
+        digest = hashlib.sha256()
+        for name, array in sorted(_arrays(self).items()):
+            digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
+            digest.update(np.ascontiguousarray(array).tobytes())
+        digest.update(_canonical_json(dataclasses.asdict(self.manifest)))
+        return digest.hexdigest()
+
+    @property
+    def version(self) -> str:
+        """The model version that every reply carries: the fingerprint's first 12 digits."""
+        return self.fingerprint[:12]
+
+
+def save_bundle(bundle: ModelBundle, path: Path) -> None:
+    """Writes the bundle to `path`, whole or not at all."""
+    description = dataclasses.asdict(bundle.manifest) | {"fingerprint": bundle.fingerprint}
+    manifest = np.frombuffer(_canonical_json(description), dtype=np.uint8)
+    with replaced_whole(path) as temporary:
+        np.savez(temporary, allow_pickle=False, manifest=manifest, **dict(sorted(_arrays(bundle).items())))
+
+
+@contextmanager
+def replaced_whole(path: Path) -> Iterator[Path]:
+    """Gives a temporary path beside `path` to write to, and moves what was written to `path` at the end.
+
+    A crash at any instant leaves the old file or the new one, whole; an exception leaves the old one and nothing else.
+    """
+    temporary = path.with_stem(f"{path.stem}.tmp")
+    try:
+        yield temporary
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def load_bundle(path: Path) -> ModelBundle:
+    """Reads a bundle and checks it whole: format, shapes and fingerprint. Raises BundleError for anything else."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_BUNDLE_BYTES + 1)
+    except OSError as error:
+        raise BundleError(f"{path} cannot be read ({error.strerror}): train the models or restore the file") from error
+    try:
+        arrays = _unpack(content)
+        description = json.loads(arrays.pop("manifest").tobytes())
+        if description["format_version"] != FORMAT_VERSION:
+            raise BundleError(
+                f"{path} has bundle format {description['format_version']!r}, and this release reads "
+                f"{FORMAT_VERSION}: train the models again with this release"
+            )
+        stored_fingerprint = description.pop("fingerprint")
+        bundle = _assemble(arrays, _manifest(description))
+    except BundleError:
+        raise
+    except Exception as error:  # damaged bytes make zip, NumPy and JSON readers fail in more ways than can be listed
+        raise BundleError(f"{path} is not a complete model bundle: restore the file or train again") from error
+    if bundle.fingerprint != stored_fingerprint:
+        raise BundleError(f"{path} was altered after training (its fingerprint differs): restore it or train again")
+    return bundle
+
+
+def _canonical_json(value: object) -> bytes:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=False).encode()
+
+
+def _arrays(bundle: ModelBundle) -> dict[str, NDArray[Any]]:
+    arrays: dict[str, NDArray[Any]] = {"centroids": bundle.genres.centroids}
+    for name, network in bundle.networks.items():
+        for index, layer in enumerate(network.layers):
+            arrays[f"{name}/{index}/kernel"] = layer.kernel
+            arrays[f"{name}/{index}/bias"] = layer.bias
+    return arrays
+
+
+def _unpack(content: bytes) -> dict[str, NDArray[Any]]:
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        unpacked_size = sum(member.file_size for member in archive.infolist())
+    if max(unpacked_size, len(content)) > MAX_BUNDLE_BYTES:
+        raise ValueError("too large")
+    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+        return dict(arrays)
+
+
+def _manifest(description: dict[str, Any]) -> Manifest:
+    genres = tuple(
+        GenreSummary(**(genre | {"places": tuple(Place(**place) for place in genre["places"])}))
+        for genre in description["genres"]
+    )
+    networks = {
+        name: NetworkSummary(**(network | {"activations": tuple(network["activations"])}))
+        for name, network in description["networks"].items()
+    }
+    return Manifest(**(description | {"genres": genres, "networks": networks}))
+
+
+def _assemble(arrays: Arrays, manifest: Manifest) -> ModelBundle:
+    """Puts the predictors together; raises LookupError or ValueError where arrays and manifest do not match."""
+    networks = {name: _network(arrays, name, summary.activations) for name, summary in manifest.networks.items()}
+    bundle = ModelBundle(NearestCentroid(arrays["centroids"]), networks, manifest)
+    if bundle.genres.centroids.shape != (len(manifest.genres), FEATURE_COUNT):
+        raise ValueError("centroids and genres do not match")
+    if _arrays(bundle).keys() != arrays.keys():
+        raise ValueError("unknown arrays")
+    if not all(array.dtype.kind == "f" and np.isfinite(array).all() for array in arrays.values()):
+        raise ValueError("arrays must be finite numbers")
+    return bundle
+
+
+def _network(arrays: Arrays, name: str, activations: tuple[str, ...]) -> DenseNetwork:
+    layers = []
+    inputs = FEATURE_COUNT
+    for index, activation in enumerate(activations):
+        layer = Dense(arrays[f"{name}/{index}/kernel"], arrays[f"{name}/{index}/bias"], activation)
+        if layer.kernel.shape != (inputs, layer.bias.size) or layer.bias.ndim != 1:
+            raise ValueError(f"layer {index} of {name} has wrong shapes")
+        inputs = layer.bias.size
+        layers.append(layer)
+    if inputs != CLASS_COUNT:
+        raise ValueError(f"{name} must end in {CLASS_COUNT} classes")
+    return DenseNetwork(layers)

@@ -1,0 +1,81 @@
+"""The predictors, as pure functions from arrays to arrays."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.features import Floats
+
+
+def squared_distances(features: Floats, centroids: Floats) -> Floats:
+    """Squared Euclidean distances (n, k) from rows (n, d) to centroids (k, d), never below zero.
+
+    Computed as ‖x‖² - 2x·c + ‖c‖², one matrix product in place of an (n, k, d) array. Rounding can take that sum
+    below zero where a row coincides with a centroid, hence the clip.
+    """
+    squares = np.einsum("nd,nd->n", features, features)[:, None] + np.einsum("kd,kd->k", centroids, centroids)
+    squares -= 2.0 * (features @ centroids.T)
+    return np.maximum(squares, 0.0, out=squares)
+
+
+@dataclass(frozen=True, eq=False)
+class NearestCentroid:
+    """Assigns rows to the nearest of k centroids (k, 68)."""
+
+    centroids: NDArray[np.float64]
+
+    def distances(self, features: Floats) -> Floats:
+        """Euclidean distances (n, k) from rows (n, 68) to every centroid."""
+        return np.sqrt(squared_distances(features, self.centroids))
+
+    def predict(self, features: Floats) -> NDArray[np.intp]:
+        """The index (n,) of the centroid nearest to each row (n, 68); the lower index where two are as near."""
+        return squared_distances(features, self.centroids).argmin(axis=1)
+
+
+@dataclass(frozen=True, eq=False)
+class Dense:
+    """A fully connected layer: kernel (inputs, units), bias (units,), and the name of its activation.
+
+    A hidden layer's activation is "relu"; an output layer's is "sigmoid" or "softmax".
+    """
+
+    kernel: NDArray[np.float32]
+    bias: NDArray[np.float32]
+    activation: str
+
+    def logits(self, inputs: Floats) -> Floats:
+        """The weighted sums (n, units) before activation, for inputs (n, inputs)."""
+        return inputs @ self.kernel + self.bias
+
+
+@dataclass(frozen=True, eq=False)
+class DenseNetwork:
+    """Dense layers in a row, ending in class probabilities."""
+
+    layers: Sequence[Dense]
+
+    @property
+    def parameter_count(self) -> int:
+        """How many numbers training chose."""
+        return sum(layer.kernel.size + layer.bias.size for layer in self.layers)
+
+    def predict(self, features: Floats) -> NDArray[np.float32]:
+        """Class probabilities (n, classes) for rows (n, 68); each row sums to one.
+
+        Categorical cross-entropy divides the outputs by their sum, which a softmax leaves alone and sigmoid outputs
+        need. Both are the softmax of the outputs' logarithms, and in logarithms nothing overflows and nothing is
+        divided by zero, however far out a row lies.
+        """
+        *hidden_layers, output_layer = self.layers
+        values: Floats = features.astype(np.float32, copy=False)
+        for layer in hidden_layers:
+            values = np.maximum(layer.logits(values), 0.0)
+        scores = output_layer.logits(values)
+        if output_layer.activation == "sigmoid":
+            scores = -np.logaddexp(np.float32(0), -scores)
+        exponentials = np.exp(scores - scores.max(axis=1, keepdims=True))
+        probabilities: NDArray[np.float32] = exponentials / exponentials.sum(axis=1, keepdims=True)
+        return probabilities

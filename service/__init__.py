@@ -1,0 +1,1 @@
+"""The HTTP service: it loads a model bundle and answers predictions."""

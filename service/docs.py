@@ -1,0 +1,67 @@
+"""The documentation pages, from packaged files: nothing on them comes from another host."""
+
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
+from fastapi.staticfiles import StaticFiles
+from starlette.responses import HTMLResponse, RedirectResponse
+
+ASSETS = "/docs/assets"
+
+# Holds the pages to this service even where a packaged script names another host, as ReDoc does for its logo.
+CONTENT_SECURITY_POLICY = (
+    "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data:; worker-src blob:"
+)
+
+router = APIRouter(include_in_schema=False)
+
+
+def install_docs(app: FastAPI) -> None:
+    """Adds /docs, /redoc, their files, and the redirect from /."""
+    app.mount(ASSETS, StaticFiles(packages=[("fastapi_offline", "static")]))
+    app.include_router(router)
+
+
+@router.get("/")
+async def root(request: Request) -> RedirectResponse:
+    """Leads to the documentation."""
+    return RedirectResponse(f"{_root_path(request)}/docs")
+
+
+@router.get("/docs")
+async def swagger_ui(request: Request) -> HTMLResponse:
+    """Swagger UI: every endpoint, to read and to try."""
+    root_path = _root_path(request)
+    page = get_swagger_ui_html(
+        title=f"{request.app.title}: API",
+        openapi_url=f"{root_path}{request.app.openapi_url}",
+        swagger_js_url=f"{root_path}{ASSETS}/swagger-ui-bundle.js",
+        swagger_css_url=f"{root_path}{ASSETS}/swagger-ui.css",
+        swagger_favicon_url=f"{root_path}{ASSETS}/favicon.png",
+        swagger_ui_parameters={"validatorUrl": None},
+    )
+    return _confined(page)
+
+
+@router.get("/redoc")
+async def redoc(request: Request) -> HTMLResponse:
+    """ReDoc: every endpoint, to read."""
+    root_path = _root_path(request)
+    page = get_redoc_html(
+        title=f"{request.app.title}: API",
+        openapi_url=f"{root_path}{request.app.openapi_url}",
+        redoc_js_url=f"{root_path}{ASSETS}/redoc.standalone.js",
+        redoc_favicon_url=f"{root_path}{ASSETS}/favicon.png",
+        with_google_fonts=False,
+    )
+    return _confined(page)
+
+
+def _root_path(request: Request) -> str:
+    """Where a proxy has put the service, without a slash at the end."""
+    return str(request.scope.get("root_path", "")).rstrip("/")
+
+
+def _confined(page: HTMLResponse) -> HTMLResponse:
+    page.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
+    return page

@@ -1,0 +1,50 @@
+"""The prediction endpoints: one piece in, one prediction out."""
+
+from typing import Annotated
+
+import numpy as np
+from fastapi import APIRouter, Body, Query, Request
+
+from models.bundle import ModelBundle
+from models.features import Floats
+from service.hot_path import PredictionRoute
+from service.problems import documented
+from service.schemas import GenrePrediction, NorthOf20Options, NorthOf20Prediction, Piece
+
+router = APIRouter(route_class=PredictionRoute, tags=["predictions"], responses=documented(413, 415, 422))
+
+PieceBody = Annotated[Piece, Body()]
+
+
+@router.post("/genre", summary="Predict the genre of a piece")
+def genre(request: Request, body: PieceBody) -> GenrePrediction:
+    """Assigns the piece to the genre whose centroid is nearest.
+
+    The genres are the clusters that K-means found in the training data: groups of pieces that sound alike by these
+    features, not styles that anybody named. `GET /genres` says where their pieces come from.
+    """
+    bundle: ModelBundle = request.state.bundle
+    distances = bundle.genres.distances(_as_row(body))[0]
+    nearest = int(distances.argmin())
+    return GenrePrediction(
+        genre=nearest, distance=distances[nearest], distances=distances.tolist(), model_version=bundle.version
+    )
+
+
+@router.post("/north-of-20", summary="Predict whether a piece comes from north of 20° N")
+def north_of_20(request: Request, body: PieceBody, query: Annotated[NorthOf20Options, Query()]) -> NorthOf20Prediction:
+    """Gives the probability that the piece comes from north of 20° N.
+
+    The networks learned from pieces of 33 places. For music from a place they never heard, the answer is little better
+    than a guess.
+    """
+    bundle: ModelBundle = request.state.bundle
+    probability = float(bundle.networks[query.network].predict(_as_row(body))[0, 1])
+    return NorthOf20Prediction(
+        north_of_20=probability > 0.5, probability=probability, network=query.network, model_version=bundle.version
+    )
+
+
+def _as_row(piece: Piece) -> Floats:
+    """The piece as an array (1, 68); its schema has checked length, type and bounds."""
+    return np.array([piece.features])

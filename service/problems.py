@@ -1,0 +1,96 @@
+"""Every error as application/problem+json (RFC 9457)."""
+
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from service.schemas import InvalidValue, Problem
+
+MEDIA_TYPE = "application/problem+json"
+MAX_ERRORS = 10
+
+# By pydantic's error types, filled from the error's context. None repeats what the client sent: that may be long,
+# private, or no JSON at all.
+MESSAGES = {
+    "extra_forbidden": "has a name that is not known: leave out what the documentation does not name",
+    "finite_number": "must be a finite number: JSON has no NaN and no Infinity",
+    "float_type": "must be a number, not text, true, false, null, an array or an object",
+    "greater_than_equal": "must be at least {ge:g}: are the features standardised?",
+    "json_invalid": "must be JSON: {error}",
+    "less_than_equal": "must be at most {le:g}: are the features standardised?",
+    "list_type": "must be an array of numbers",
+    "literal_error": "must be {expected}",
+    "missing": "is missing",
+    "model_type": "must be an object",
+    "too_long": "must have {max_length} numbers, not {actual_length}",
+    "too_short": "must have {min_length} numbers, not {actual_length}",
+}
+
+
+def problem(
+    status: int, detail: str, errors: Sequence[InvalidValue] = (), headers: Mapping[str, str] | None = None
+) -> Response:
+    """An error reply."""
+    content = Problem(
+        type="about:blank", title=HTTPStatus(status).phrase, status=status, detail=detail, errors=list(errors)
+    )
+    return Response(content.model_dump_json(exclude_defaults=True), status, headers, MEDIA_TYPE)
+
+
+def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The OpenAPI entries of an endpoint's error replies."""
+    return {
+        status: {
+            "description": HTTPStatus(status).phrase,
+            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+        }
+        for status in statuses
+    }
+
+
+def schemas() -> dict[str, Any]:
+    """The OpenAPI schemas that `documented` refers to."""
+    schema = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+    return schema.pop("$defs") | {"Problem": schema}
+
+
+def install_problems(app: FastAPI) -> None:
+    """Makes every error of the app, the framework's included, a problem."""
+    app.exception_handler(HTTPException)(_http_error)
+    app.exception_handler(RequestValidationError)(_invalid_request)
+    app.exception_handler(Exception)(_unforeseen_error)
+
+
+async def _http_error(request: Request, error: HTTPException) -> Response:
+    details = {
+        HTTPStatus.NOT_FOUND: "There is nothing at this path: /docs lists what there is.",
+        HTTPStatus.METHOD_NOT_ALLOWED: f"This path does not take {request.method}: /docs lists what it takes.",
+    }
+    return problem(error.status_code, details.get(HTTPStatus(error.status_code), error.detail), headers=error.headers)
+
+
+async def _invalid_request(_: Request, error: RequestValidationError) -> Response:
+    found = error.errors()
+    errors = [_invalid_value(each) for each in found]
+    detail = f"{errors[0].pointer or 'The ' + found[0]['loc'][0]} {errors[0].message}."
+    if len(errors) > 1:
+        detail = f"{len(errors)} values are wrong, the first: {detail}"
+    return problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, errors[:MAX_ERRORS])
+
+
+async def _unforeseen_error(_: Request, __: Exception) -> Response:
+    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "The service failed; its log says why.")
+
+
+def _invalid_value(error: Mapping[str, Any]) -> InvalidValue:
+    """The place and the mend of one of pydantic's errors; an unknown name is not a place but the client's own text."""
+    source, *path = error["loc"]
+    if error["type"] == "extra_forbidden":
+        path.pop()
+    pointer = f"?{path[0]}" if source == "query" and path else "".join(f"/{part}" for part in path)
+    message = MESSAGES[error["type"]].format(**error.get("ctx", {}))
+    return InvalidValue(pointer=pointer, message=message)

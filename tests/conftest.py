@@ -1,0 +1,96 @@
+"""Fixtures: the real data, made data, and real server processes."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+
+from models.bundle import DEFAULT_BUNDLE, ModelBundle, load_bundle
+from training.dataset import Dataset, load_dataset
+
+ROOT = Path(__file__).parent.parent
+
+Require = Callable[[object, str], None]
+StartServer = Callable[..., AbstractContextManager[httpx.Client]]
+
+
+@pytest.fixture(scope="session")
+def require() -> Require:
+    """Skips a test for want of something that only some machines have; fails it in CI, where everything must run."""
+
+    def require(condition: object, reason: str) -> None:
+        if not condition:
+            (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
+
+    return require
+
+
+@pytest.fixture(scope="session")
+def data_file(require: Require) -> Path:
+    """The published data set."""
+    path = os.environ.get("MUSIC_ORIGIN_DATA")
+    require(path, "MUSIC_ORIGIN_DATA does not name the data set")
+    return Path(str(path))
+
+
+@pytest.fixture(scope="session")
+def dataset(data_file: Path) -> Dataset:
+    """The published data set, read."""
+    return load_dataset(data_file)
+
+
+@pytest.fixture(scope="session")
+def made_lines() -> list[str]:
+    """60 lines in the form of the data set, from three places, made from random numbers."""
+    generator = np.random.default_rng(7)
+    places = [(-1.26, 36.8), (35.7, 139.71), (41.9, 12.48)]
+    lines = []
+    for row in range(60):
+        latitude, longitude = places[row % 3]
+        features = generator.normal(row % 3, 1.0, 68).round(4)
+        lines.append(",".join(map(str, [*features, latitude, longitude])))
+    return lines
+
+
+@pytest.fixture(scope="session")
+def bundle() -> ModelBundle:
+    """The committed models."""
+    return load_bundle(DEFAULT_BUNDLE)
+
+
+@pytest.fixture(scope="session")
+def start_server(tmp_path_factory: pytest.TempPathFactory) -> StartServer:
+    """Starts a real server process on a free port, with more environment variables if given, and stops it at the end."""
+
+    @contextmanager
+    def start(**environment: str) -> Iterator[httpx.Client]:
+        log = tmp_path_factory.mktemp("server") / "log"
+        command = [sys.executable, "-m", "uvicorn", "service.app:app", "--port", "0"]
+        with (
+            log.open("wb") as output,
+            subprocess.Popen(command, cwd=ROOT, env=os.environ | environment, stdout=output, stderr=output) as process,
+        ):
+            try:
+                while not (found := re.search(r"running on (http://\S+)", log.read_text())):
+                    assert process.poll() is None, log.read_text()
+                with httpx.Client(base_url=found[1]) as client:
+                    yield client
+            finally:
+                process.terminate()
+        assert "Traceback" not in log.read_text()
+
+    return start
+
+
+@pytest.fixture(scope="session")
+def client(start_server: StartServer) -> Iterator[httpx.Client]:
+    """A client of one running service with the committed models."""
+    with start_server() as client:
+        yield client

@@ -1,0 +1,178 @@
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from models.bundle import DEFAULT_BUNDLE, BundleError, ModelBundle, load_bundle, save_bundle
+from models.predictors import NearestCentroid
+
+
+@pytest.fixture
+def path(tmp_path: Path, bundle: ModelBundle) -> Path:
+    path = tmp_path / "bundle.npz"
+    save_bundle(bundle, path)
+    return path
+
+
+def altered(path: Path, **arrays: Any) -> None:
+    """Replaces arrays of a saved bundle, or removes those given as None."""
+    with np.load(path) as saved:
+        content = dict(saved) | arrays
+    np.savez(path, **{name: array for name, array in content.items() if array is not None})
+
+
+def test_saved_bundle_loads_as_it_was(path: Path, bundle: ModelBundle) -> None:
+    loaded = load_bundle(path)
+    assert loaded.manifest == bundle.manifest
+    assert loaded.fingerprint == bundle.fingerprint
+    assert loaded.version == bundle.fingerprint[:12]
+    features = np.random.default_rng(3).normal(size=(20, 68))
+    np.testing.assert_array_equal(loaded.genres.distances(features), bundle.genres.distances(features))
+    for name, network in bundle.networks.items():
+        np.testing.assert_array_equal(loaded.networks[name].predict(features), network.predict(features))
+
+
+def test_saving_twice_gives_the_same_bytes(path: Path, bundle: ModelBundle) -> None:
+    first = path.read_bytes()
+    save_bundle(bundle, path)
+    assert path.read_bytes() == first == DEFAULT_BUNDLE.read_bytes()
+    assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("change", ["centroid", "manifest"])
+def test_fingerprint_covers_arrays_and_manifest(bundle: ModelBundle, change: str) -> None:
+    if change == "centroid":
+        centroids = bundle.genres.centroids.copy()
+        centroids[3, 5] = np.nextafter(centroids[3, 5], 1.0)
+        other = dataclasses.replace(bundle, genres=NearestCentroid(centroids))
+    else:
+        other = dataclasses.replace(bundle, manifest=dataclasses.replace(bundle.manifest, seed=1))
+    assert other.fingerprint != bundle.fingerprint
+
+
+def test_missing_bundle_is_named(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match=r"none\.npz cannot be read \(No such file or directory\)"):
+        load_bundle(tmp_path / "none.npz")
+
+
+def test_truncated_bundle_is_refused(path: Path) -> None:
+    content = path.read_bytes()
+    for length in range(0, len(content), 101):
+        path.write_bytes(content[:length])
+        with pytest.raises(BundleError, match=r"is not a complete model bundle"):
+            load_bundle(path)
+
+
+def test_flipped_bytes_are_refused_or_harmless(path: Path, bundle: ModelBundle) -> None:
+    """A byte of padding or of a time stamp may change without harm; what loads has the very same models."""
+    content = bytearray(path.read_bytes())
+    refused = 0
+    for position in range(0, len(content), 29):
+        content[position] ^= 0xFF
+        path.write_bytes(content)
+        content[position] ^= 0xFF
+        try:
+            assert load_bundle(path).fingerprint == bundle.fingerprint
+        except BundleError:
+            refused += 1
+    assert refused > 0.9 * len(content) / 29
+
+
+@pytest.mark.parametrize("name", ["centroids", "simple/0/bias", "hidden/1/kernel"])
+def test_altered_array_is_refused(path: Path, bundle: ModelBundle, name: str) -> None:
+    with np.load(path) as saved:
+        array = saved[name]
+    array.flat[0] += 1e-3
+    altered(path, **{name: array})
+    with pytest.raises(BundleError, match="altered after training"):
+        load_bundle(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "array"),
+    [
+        ("centroids", np.zeros((9, 68))),
+        ("centroids", np.zeros((10, 67))),
+        ("centroids", np.full((10, 68), np.nan)),
+        ("centroids", np.zeros((10, 68), np.complex64)),
+        ("hidden/0/kernel", np.zeros((68, 31), np.float32)),
+        ("hidden/1/bias", None),
+        ("simple/0/bias", np.zeros((1, 2), np.float32)),
+        ("manifest", None),
+        ("manifest", np.frombuffer(b"{", np.uint8)),
+        ("manifest", np.frombuffer(b"[]", np.uint8)),
+        ("manifest", np.frombuffer(b'{"format_version": 1}', np.uint8)),
+        ("surplus", np.zeros(3)),
+    ],
+)
+def test_mismatched_content_is_refused(path: Path, name: str, array: Any) -> None:
+    altered(path, **{name: array})
+    with pytest.raises(BundleError, match="is not a complete model bundle"):
+        load_bundle(path)
+
+
+def test_other_format_version_is_named(path: Path) -> None:
+    altered(path, manifest=np.frombuffer(b'{"format_version": 99}', np.uint8))
+    with pytest.raises(BundleError, match="format 99, and this release reads 1"):
+        load_bundle(path)
+
+
+def test_pickle_is_never_loaded(path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    class Harm:
+        def __reduce__(self) -> tuple[Any, ...]:
+            return os.system, ("echo harm",)
+
+    altered(path, centroids=np.array([Harm()], dtype=object))
+    with pytest.raises(BundleError):
+        load_bundle(path)
+    assert "harm" not in capfd.readouterr().out
+
+
+def test_zip_bomb_is_refused_unread(path: Path) -> None:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("manifest.npy", bytes(200 * 2**20))
+    with pytest.raises(BundleError, match="is not a complete model bundle"):
+        load_bundle(path)
+
+
+def test_failed_save_leaves_the_old_bundle_and_nothing_else(
+    path: Path, bundle: ModelBundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = path.read_bytes()
+
+    def full_disk(*_: Any, **__: Any) -> None:
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full_disk)
+    with pytest.raises(OSError, match="No space left"):
+        save_bundle(bundle, path)
+    assert path.read_bytes() == old
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_bundle_is_whole_whenever_saving_is_killed(path: Path, bundle: ModelBundle) -> None:
+    code = """
+import sys
+from pathlib import Path
+from models.bundle import load_bundle, save_bundle
+path = Path(sys.argv[1])
+bundle = load_bundle(path)
+print("saving", flush=True)
+while True:
+    save_bundle(bundle, path)
+"""
+    for wait in range(10):
+        with subprocess.Popen([sys.executable, "-c", code, path], stdout=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            process.stdout.readline()
+            for _ in range(wait * 1000):
+                process.poll()
+            process.send_signal(signal.SIGKILL)
+        assert load_bundle(path).fingerprint == bundle.fingerprint

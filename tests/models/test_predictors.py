@@ -1,0 +1,66 @@
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from models.features import FEATURE_BOUND
+from models.predictors import Dense, DenseNetwork, NearestCentroid, squared_distances
+
+
+def direct_squared_distances(features: NDArray[np.float64], centroids: NDArray[np.float64]) -> NDArray[np.float64]:
+    return ((features[:, None, :] - centroids) ** 2).sum(axis=2)
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 30.0, FEATURE_BOUND])
+def test_distances_and_nearest_agree_with_the_direct_form(scale: float) -> None:
+    generator = np.random.default_rng(1)
+    centroids = generator.normal(size=(10, 68))
+    features = generator.uniform(-scale, scale, size=(500, 68))
+    direct = direct_squared_distances(features, centroids)
+    np.testing.assert_allclose(squared_distances(features, centroids), direct, rtol=1e-9)
+    np.testing.assert_array_equal(NearestCentroid(centroids).predict(features), direct.argmin(axis=1))
+    np.testing.assert_allclose(NearestCentroid(centroids).distances(features), np.sqrt(direct), rtol=1e-9)
+
+
+def test_squared_distances_are_never_negative() -> None:
+    centroids = np.random.default_rng(2).uniform(-1000, 1000, size=(200, 68))
+    distances = squared_distances(centroids, centroids)
+    assert (distances >= 0).all()
+    assert np.diag(distances).max() < 1e-6
+
+
+def network(activation: str, *layers: tuple[list[list[float]], list[float]]) -> DenseNetwork:
+    activations = ["relu"] * (len(layers) - 1) + [activation]
+    return DenseNetwork(
+        [
+            Dense(np.array(kernel, np.float32), np.array(bias, np.float32), name)
+            for (kernel, bias), name in zip(layers, activations, strict=True)
+        ]
+    )
+
+
+def test_sigmoid_outputs_are_divided_by_their_sum() -> None:
+    simple = network("sigmoid", ([[1.0, 2.0]], [0.5, -0.5]))
+    first, second = 1 / (1 + np.exp(-1.5)), 1 / (1 + np.exp(-1.5))
+    np.testing.assert_allclose(simple.predict(np.array([[1.0]])), [[0.5, second / (first + second)]], rtol=1e-6)
+    first, second = 1 / (1 + np.exp(-3.5)), 1 / (1 + np.exp(-5.5))
+    np.testing.assert_allclose(simple.predict(np.array([[3.0]]))[0, 1], second / (first + second), rtol=1e-6)
+
+
+def test_relu_and_softmax() -> None:
+    hidden = network("softmax", ([[1.0, -1.0]], [0.0, 0.0]), ([[1.0, 0.0], [0.0, 5.0]], [0.0, 1.0]))
+    expected = np.exp([2.0, 1.0]) / np.exp([2.0, 1.0]).sum()  # the second hidden unit is cut off at zero
+    np.testing.assert_allclose(hidden.predict(np.array([[2.0]])), [expected], rtol=1e-6)
+
+
+@pytest.mark.parametrize("activation", ["sigmoid", "softmax"])
+@pytest.mark.parametrize("value", [-1000.0, 1000.0])
+def test_far_out_rows_have_finite_probabilities(activation: str, value: float) -> None:
+    far = network(activation, ([[3.0, 4.0]] * 68, [0.0, 0.0])).predict(np.full((1, 68), value))
+    assert np.isfinite(far).all()
+    assert far.sum() == pytest.approx(1.0)
+    # Two saturated sigmoids are both 1; far below zero their ratio is the exponential of the difference.
+    assert far[0, 1] == pytest.approx(0.5 if (activation, value) == ("sigmoid", 1000.0) else float(value > 0))
+
+
+def test_parameters_are_counted() -> None:
+    assert network("sigmoid", ([[0.0, 0.0]] * 68, [0.0, 0.0])).parameter_count == 138
