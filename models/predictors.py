@@ -17,7 +17,8 @@ def squared_distances(features: Floats, centroids: Floats) -> Floats:
     """
     squares = np.einsum("nd,nd->n", features, features)[:, None] + np.einsum("kd,kd->k", centroids, centroids)
     squares -= 2.0 * (features @ centroids.T)
-    return np.maximum(squares, 0.0, out=squares)
+    clipped: Floats = np.maximum(squares, 0.0, out=squares)
+    return clipped
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +33,8 @@ class NearestCentroid:
 
     def predict(self, features: Floats) -> NDArray[np.intp]:
         """The index (n,) of the centroid nearest to each row (n, 68); the lower index where two are as near."""
-        return squared_distances(features, self.centroids).argmin(axis=1)
+        nearest: NDArray[np.intp] = squared_distances(features, self.centroids).argmin(axis=1)
+        return nearest
 
 
 @dataclass(frozen=True, eq=False)

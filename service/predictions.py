@@ -11,7 +11,15 @@ from service.hot_path import PredictionRoute
 from service.problems import documented
 from service.schemas import GenrePrediction, NorthOf20Options, NorthOf20Prediction, Piece
 
-router = APIRouter(route_class=PredictionRoute, tags=["predictions"], responses=documented(413, 415, 422))
+ERRORS = documented(
+    {
+        413: "The body must have at most 1048576 bytes.",
+        415: "The body must be JSON: send it with the header Content-Type: application/json.",
+        422: "/features must have 68 numbers, not 67.",
+    }
+)
+
+router = APIRouter(route_class=PredictionRoute, tags=["predictions"], responses=ERRORS)
 
 PieceBody = Annotated[Piece, Body()]
 

@@ -41,21 +41,22 @@ def problem(
     return Response(content.model_dump_json(exclude_defaults=True), status, headers, MEDIA_TYPE)
 
 
-def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The OpenAPI entries of an endpoint's error replies."""
-    return {
-        status: {
-            "description": HTTPStatus(status).phrase,
-            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
-        }
-        for status in statuses
-    }
+def documented(examples: Mapping[int, str]) -> dict[int | str, dict[str, Any]]:
+    """The OpenAPI entries of an endpoint's error replies, each status with an example of its detail."""
+    return {status: _documented(status, detail) for status, detail in examples.items()}
+
+
+def _documented(status: int, detail: str) -> dict[str, Any]:
+    phrase = HTTPStatus(status).phrase
+    example = {"type": "about:blank", "title": phrase, "status": status, "detail": detail}
+    content = {"schema": {"$ref": "#/components/schemas/Problem"}, "example": example}
+    return {"description": phrase, "content": {MEDIA_TYPE: content}}
 
 
 def schemas() -> dict[str, Any]:
     """The OpenAPI schemas that `documented` refers to."""
     schema = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
-    return schema.pop("$defs") | {"Problem": schema}
+    return {**schema.pop("$defs"), "Problem": schema}
 
 
 def install_problems(app: FastAPI) -> None:

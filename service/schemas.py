@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from models.features import FEATURE_BOUND, FEATURE_COUNT
 
 # Made for the documentation: drawn from a normal distribution and rounded, no piece of music.
-EXAMPLE_FEATURES = [
+EXAMPLE_FEATURES: list[float] = [
     0.21, -0.54, 1.13, 0.08, -0.92, 0.37, -0.15, 0.66, -1.21, 0.44, 0.03, -0.38, 0.87, -0.29, 0.52, -0.71, 0.19,
     1.04, -0.46, 0.11, 0.73, -0.83, 0.28, -0.09, 0.95, -0.62, 0.34, -1.07, 0.56, 0.02, -0.24, 0.81, -0.49, 0.16,
     -0.33, 0.68, -0.77, 0.41, 0.12, -0.58, 1.26, -0.05, 0.23, -0.99, 0.47, 0.31, -0.64, 0.07, 0.89, -0.36, -0.18,
@@ -30,7 +30,7 @@ class Piece(BaseModel):
     """One piece of music as 68 audio features."""
 
     model_config = ConfigDict(
-        strict=True, extra="forbid", json_schema_extra={"examples": [{"features": EXAMPLE_FEATURES}]}
+        strict=True, extra="forbid", json_schema_extra={"examples": [{"features": [*EXAMPLE_FEATURES]}]}
     )
 
     features: Annotated[
@@ -55,7 +55,10 @@ class GenrePrediction(BaseModel):
     ]
     distances: Annotated[
         list[float],
-        Field(description="Euclidean distances from the piece to every genre's centroid, in the order of the genres."),
+        Field(
+            description="Euclidean distances from the piece to every genre's centroid, in the order of the genres.",
+            examples=[[6.4, 6.9, 6.2, 5.8, 7.4, 6.5, 8.1, 12.3, 10.4, 9.7]],
+        ),
     ]
     model_version: ModelVersion
 

@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -67,7 +68,7 @@ def bundle() -> ModelBundle:
 
 @pytest.fixture(scope="session")
 def start_server(tmp_path_factory: pytest.TempPathFactory) -> StartServer:
-    """Starts a real server process on a free port, with more environment variables if given, and stops it at the end."""
+    """Starts a real server process on a free port, with further environment variables, and stops it at the end."""
 
     @contextmanager
     def start(**environment: str) -> Iterator[httpx.Client]:
@@ -80,6 +81,7 @@ def start_server(tmp_path_factory: pytest.TempPathFactory) -> StartServer:
             try:
                 while not (found := re.search(r"running on (http://\S+)", log.read_text())):
                     assert process.poll() is None, log.read_text()
+                    time.sleep(0.01)
                 with httpx.Client(base_url=found[1]) as client:
                     yield client
             finally:

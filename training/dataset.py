@@ -32,6 +32,7 @@ ADDRESSES = (
 COLUMN_COUNT = FEATURE_COUNT + 2
 NORTH_LATITUDE = 20.0
 TRAINING_SHARE = 800 / 1059
+MIN_ROWS = 3
 MAX_FILE_BYTES = 256 * 2**20
 
 
@@ -105,7 +106,8 @@ def download(destination: Path, addresses: tuple[str, ...] = ADDRESSES) -> None:
         try:
             content = _extract(_fetch(address), name=address)
         except (httpx.HTTPError, DatasetError) as error:
-            failures.append(f"{httpx.URL(address).host}: {error or type(error).__name__}")
+            reason = (str(error) or type(error).__name__).splitlines()[0]
+            failures.append(f"{httpx.URL(address).host}: {reason}")
             continue
         if hashlib.sha256(content).hexdigest() == SHA256:
             break
@@ -150,6 +152,8 @@ def parse(content: bytes, name: str) -> Dataset:
         lines = content.decode("utf-8-sig").rstrip().splitlines()
     except UnicodeDecodeError as error:
         raise DatasetError(f"{name} is not a text file: it should have {COLUMN_COUNT} numbers a line") from error
+    if len(lines) < MIN_ROWS:
+        raise DatasetError(f"{name} has {len(lines)} rows: at least {MIN_ROWS} are needed to train and to validate")
     rows = np.array([_parse_line(line, f"{name}, line {number}") for number, line in enumerate(lines, start=1)])
     try:
         features = as_feature_matrix(np.ascontiguousarray(rows[:, :FEATURE_COUNT]))

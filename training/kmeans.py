@@ -99,7 +99,7 @@ def _assign(rows: Matrix, centroids: Matrix) -> tuple[NDArray[np.intp], Matrix]:
 def _means(rows: Matrix, labels: NDArray[np.intp], nearest: Matrix, clusters: int) -> Matrix:
     members = (labels[:, None] == np.arange(clusters)).astype(np.float64)
     sizes = members.sum(axis=0)
-    means = (members.T @ rows) / np.maximum(sizes, 1.0)[:, None]
+    means: Matrix = (members.T @ rows) / np.maximum(sizes, 1.0)[:, None]
     empty = np.flatnonzero(sizes == 0)
     farthest = np.argsort(-nearest, kind="stable")[: len(empty)]
     means[empty] = rows[farthest]

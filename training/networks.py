@@ -1,7 +1,7 @@
 """The two Keras networks: build, fit, predict, export, save. The only file that imports Keras or TensorFlow."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +25,8 @@ from training.dataset import Dataset, Split
 
 BATCH_SIZE = 64
 HIDDEN_UNITS = 32
+
+Build = Callable[[], keras.Sequential]
 
 # The hidden network keeps the weights of this epoch: the notebook saw it overfit from here on. The number was fixed
 # before any network was trained here, so the validation rows have no part in it and stay an honest measure.
@@ -77,7 +79,8 @@ def fit_hidden(dataset: Dataset, split: Split, *, epochs: int, seed: int) -> Fit
 def predict(model: keras.Sequential, features: Floats) -> NDArray[np.float32]:
     """Keras's class probabilities (n, 2), each row divided by its sum as categorical cross-entropy does."""
     outputs: NDArray[np.float32] = model.predict(features.astype(np.float32), verbose=0)
-    return outputs / outputs.sum(axis=1, keepdims=True)
+    probabilities: NDArray[np.float32] = outputs / outputs.sum(axis=1, keepdims=True)
+    return probabilities
 
 
 def export(model: keras.Sequential) -> DenseNetwork:

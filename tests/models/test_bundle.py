@@ -3,6 +3,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -86,7 +87,7 @@ def test_flipped_bytes_are_refused_or_harmless(path: Path, bundle: ModelBundle) 
 
 
 @pytest.mark.parametrize("name", ["centroids", "simple/0/bias", "hidden/1/kernel"])
-def test_altered_array_is_refused(path: Path, bundle: ModelBundle, name: str) -> None:
+def test_altered_array_is_refused(path: Path, name: str) -> None:
     with np.load(path) as saved:
         array = saved[name]
     array.flat[0] += 1e-3
@@ -172,7 +173,6 @@ while True:
         with subprocess.Popen([sys.executable, "-c", code, path], stdout=subprocess.PIPE) as process:
             assert process.stdout is not None
             process.stdout.readline()
-            for _ in range(wait * 1000):
-                process.poll()
+            time.sleep(wait * 0.0037)
             process.send_signal(signal.SIGKILL)
         assert load_bundle(path).fingerprint == bundle.fingerprint

@@ -1,13 +1,15 @@
+from typing import Any
+
 import numpy as np
 import pytest
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from models.features import FEATURE_BOUND, FEATURE_COUNT, FeatureError, as_feature_matrix
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_float_matrix_is_returned_without_a_copy(dtype: type) -> None:
-    values = np.zeros((3, FEATURE_COUNT), dtype)
+def test_float_matrix_is_returned_without_a_copy(dtype: DTypeLike) -> None:
+    values: NDArray[Any] = np.zeros((3, FEATURE_COUNT), dtype)
     assert as_feature_matrix(values) is values
 
 

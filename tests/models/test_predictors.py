@@ -7,7 +7,8 @@ from models.predictors import Dense, DenseNetwork, NearestCentroid, squared_dist
 
 
 def direct_squared_distances(features: NDArray[np.float64], centroids: NDArray[np.float64]) -> NDArray[np.float64]:
-    return ((features[:, None, :] - centroids) ** 2).sum(axis=2)
+    squares: NDArray[np.float64] = ((features[:, None, :] - centroids) ** 2).sum(axis=2)
+    return squares
 
 
 @pytest.mark.parametrize("scale", [1e-3, 1.0, 30.0, FEATURE_BOUND])

@@ -1,0 +1,93 @@
+"""The documentation pages, in a real browser."""
+
+import os
+import shutil
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
+
+from models.bundle import ModelBundle
+from service.schemas import EXAMPLE_FEATURES
+from tests.conftest import Require
+
+# Chromium asks its maker for updates by itself; the pages are what is tested here.
+QUIET = [
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-quic",
+]
+
+
+@pytest.fixture(scope="module")
+def browser(require: Require) -> Iterator[Browser]:
+    executable = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    require(executable, "no Chromium is installed")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=executable, args=QUIET, chromium_sandbox=hasattr(os, "geteuid") and os.geteuid() != 0
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def requests() -> list[Request]:
+    """Every request that the page makes."""
+    return []
+
+
+@pytest.fixture
+def page(browser: Browser, client: httpx.Client, requests: list[Request]) -> Iterator[Page]:
+    with browser.new_context(base_url=str(client.base_url), viewport={"width": 1280, "height": 1000}) as context:
+        context.on("request", lambda request: requests.append(request))
+        yield context.new_page()
+
+
+def assert_all_stay_here(requests: list[Request], client: httpx.Client) -> None:
+    assert requests
+    for request in requests:
+        here = httpx.URL(request.url).host == client.base_url.host or request.url.startswith(("data:", "blob:"))
+        assert here, request.url
+
+
+@pytest.mark.parametrize("operation", ["genre", "north_of_20"])
+def test_example_runs_from_the_docs_page(
+    page: Page, client: httpx.Client, requests: list[Request], bundle: ModelBundle, operation: str
+) -> None:
+    page.goto("/docs")
+    block = page.locator(f"#operations-predictions-{operation}")
+    block.click()
+    block.get_by_role("button", name="Try it out").click()
+    block.get_by_role("button", name="Execute").click()
+    reply = block.locator(".live-responses-table")
+    expect(reply.locator(".response-col_status").last).to_contain_text("200")
+    expect(reply).to_contain_text(bundle.version)
+    (sent,) = [request for request in requests if request.method == "POST"]
+    assert sent.post_data_json == {"features": EXAMPLE_FEATURES}
+    assert_all_stay_here(requests, client)
+
+
+@pytest.mark.parametrize("path", ["/", "/docs", "/redoc"])
+def test_page_shows_the_endpoints_and_asks_no_other_host(
+    page: Page, client: httpx.Client, requests: list[Request], path: str
+) -> None:
+    page.goto(path)
+    expect(page.get_by_text("Predict the genre of a piece").last).to_be_visible()
+    expect(page.get_by_text("Predict whether a piece comes from north of 20° N").last).to_be_visible()
+    page.wait_for_load_state("networkidle")
+    assert_all_stay_here(requests, client)
+
+
+def test_page_behind_a_proxy_path_names_that_path(client: httpx.Client) -> None:
+    assert 'src="/docs/assets/swagger-ui-bundle.js"' in client.get("/docs").text
+
+
+@pytest.mark.parametrize("path", ["/docs", "/redoc"])
+def test_policy_confines_the_page_to_this_service(client: httpx.Client, path: str) -> None:
+    policy = client.get(path).headers["content-security-policy"]
+    assert policy.startswith("default-src 'self';")
+    assert "http" not in policy

@@ -1,0 +1,227 @@
+import itertools
+import json
+import math
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import keras
+import numpy as np
+import pytest
+
+from models.bundle import DEFAULT_BUNDLE, ModelBundle
+from models.features import Floats
+from service.schemas import EXAMPLE_FEATURES
+from tests.conftest import StartServer
+from training import networks
+from training.dataset import Dataset
+
+PATHS = ("/genre", "/north-of-20")
+JSON = {"Content-Type": "application/json"}
+
+
+def with_feature(value: object) -> dict[str, list[object]]:
+    """The example with another fourth feature."""
+    return {"features": [*EXAMPLE_FEATURES[:3], value, *EXAMPLE_FEATURES[4:]]}
+
+
+def problem(reply: httpx.Response, status: int) -> dict[str, Any]:
+    assert reply.status_code == status, reply.text
+    assert reply.headers["content-type"] == "application/problem+json"
+    body: dict[str, Any] = reply.json(parse_constant=pytest.fail)
+    assert body["status"] == status
+    return body
+
+
+def predict(client: httpx.Client, path: str, rows: Floats) -> list[dict[str, Any]]:
+    replies = (client.post(path, json={"features": row.tolist()}) for row in rows)
+    return [reply.raise_for_status().json() for reply in replies]
+
+
+def test_genres_are_the_nearest_centroids(client: httpx.Client, bundle: ModelBundle) -> None:
+    rows = np.random.default_rng(6).normal(0, 1.5, size=(50, 68))
+    for row, reply in zip(rows, predict(client, "/genre", rows), strict=True):
+        distances = np.sqrt(((row - bundle.genres.centroids) ** 2).sum(axis=1))
+        assert reply["distances"] == pytest.approx(distances.tolist())
+        assert reply["genre"] == distances.argmin()
+        assert reply["distance"] == reply["distances"][reply["genre"]]
+        assert reply["model_version"] == bundle.version
+
+
+def test_a_centroid_is_its_own_genre(client: httpx.Client, bundle: ModelBundle) -> None:
+    replies = predict(client, "/genre", bundle.genres.centroids)
+    assert [reply["genre"] for reply in replies] == list(range(10))
+    assert max(reply["distance"] for reply in replies) < 1e-6
+
+
+@pytest.mark.parametrize("name", ["simple", "hidden"])
+def test_probabilities_of_every_piece_are_those_of_keras(client: httpx.Client, dataset: Dataset, name: str) -> None:
+    model = keras.saving.load_model(DEFAULT_BUNDLE.with_name(f"{name}.keras"))
+    expected = networks.predict(model, dataset.features)[:, 1]
+    replies = predict(client, f"/north-of-20?network={name}", dataset.features)
+    np.testing.assert_allclose([reply["probability"] for reply in replies], expected, rtol=0, atol=1e-5)
+    assert all(reply["north_of_20"] == (reply["probability"] > 0.5) for reply in replies)
+    assert {reply["network"] for reply in replies} == {name}
+
+
+def test_genres_of_the_pieces_have_the_sizes_of_training(
+    client: httpx.Client, dataset: Dataset, bundle: ModelBundle
+) -> None:
+    genres = [reply["genre"] for reply in predict(client, "/genre", dataset.features)]
+    assert np.bincount(genres).tolist() == [genre.size for genre in bundle.manifest.genres]
+
+
+def test_hidden_network_is_the_default(client: httpx.Client, bundle: ModelBundle) -> None:
+    body = {"features": EXAMPLE_FEATURES}
+    reply = client.post("/north-of-20", json=body).json()
+    assert reply == client.post("/north-of-20?network=hidden", json=body).json()
+    assert reply != client.post("/north-of-20?network=simple", json=body).json()
+    assert set(reply) == {"north_of_20", "probability", "network", "model_version"}
+    assert reply["model_version"] == bundle.version
+
+
+def test_whole_numbers_and_the_bound_are_taken(client: httpx.Client) -> None:
+    for path, value in itertools.product(PATHS, (0, -1000, 1000, 1000.0, 1e-300)):
+        reply = client.post(path, json=with_feature(value)).raise_for_status().json(parse_constant=pytest.fail)
+        assert math.isfinite(reply.get("distance", reply.get("probability")))
+
+
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_farthest_piece_has_finite_answers(client: httpx.Client, sign: int) -> None:
+    body = {"features": [1000 * sign] * 68}
+    for path in (*PATHS, "/north-of-20?network=simple"):
+        reply = client.post(path, json=body).raise_for_status().json(parse_constant=pytest.fail)
+        assert 0 <= reply.get("probability", 0) <= 1
+        assert math.isfinite(reply.get("distance", 0))
+
+
+WRONG_FEATURES = [
+    ('"1.5"', "must be a number"),
+    ("true", "must be a number"),
+    ("null", "must be a number"),
+    ("[1]", "must be a number"),
+    ("{}", "must be a number"),
+    ("NaN", "must be a finite number"),
+    ("Infinity", "must be a finite number"),
+    ("-Infinity", "must be a finite number"),
+    ("1e400", "must be a finite number"),
+    ("1" + "0" * 400, "must be a finite number"),
+    ("1000.001", "must be at most 1000"),
+    ("-1e300", "must be at least -1000"),
+]
+
+
+@pytest.mark.parametrize(("path", "value"), list(itertools.product(PATHS, WRONG_FEATURES)))
+def test_wrong_feature_is_named(client: httpx.Client, path: str, value: tuple[str, str]) -> None:
+    text, message = value
+    content = json.dumps(with_feature("HERE")).replace('"HERE"', text)
+    body = problem(client.post(path, content=content, headers=JSON), 422)
+    (error,) = body["errors"]
+    assert error["pointer"] == "/features/3"
+    assert message in error["message"]
+    assert body["detail"].startswith("/features/3 must be")
+
+
+WRONG_BODIES = [
+    ({"features": EXAMPLE_FEATURES[:67]}, "/features", "must have 68 numbers, not 67"),
+    ({"features": [*EXAMPLE_FEATURES, 0.0]}, "/features", "must have 68 numbers, not 69"),
+    ({"features": []}, "/features", "must have 68 numbers, not 0"),
+    ({"features": "1,2"}, "/features", "must be an array"),
+    ({"features": None}, "/features", "must be an array"),
+    ({"features": {"0": 1}}, "/features", "must be an array"),
+    ({}, "/features", "is missing"),
+    ({"features": EXAMPLE_FEATURES, "secret-name": 1}, "", "has a name that is not known"),
+    ([EXAMPLE_FEATURES], "", "must be an object"),
+    (None, "", "must be an object"),
+    ("text", "", "must be an object"),
+]
+
+
+@pytest.mark.parametrize(("path", "wrong"), list(itertools.product(PATHS, WRONG_BODIES)))
+def test_wrong_body_is_named(client: httpx.Client, path: str, wrong: tuple[object, str, str]) -> None:
+    content, pointer, message = wrong
+    reply = client.post(path, content=json.dumps(content), headers=JSON)
+    (error,) = problem(reply, 422)["errors"]
+    assert error["pointer"] == pointer
+    assert message in error["message"]
+    assert "secret-name" not in reply.text
+
+
+BROKEN_JSON = [b"{", b'{"features": [1,', b"\xff\xfe", b"{'features': []}", b"[" * 100_000, b'{"features":[]}x', b" "]
+
+
+@pytest.mark.parametrize(("path", "content"), list(itertools.product(PATHS, BROKEN_JSON)))
+def test_broken_json_is_said(client: httpx.Client, path: str, content: bytes) -> None:
+    body = problem(client.post(path, content=content, headers=JSON), 422)
+    assert body["detail"].startswith("The body must be JSON: ")
+    assert "line 1 column" in body["detail"]
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_empty_body_is_said(client: httpx.Client, path: str) -> None:
+    assert problem(client.post(path, headers=JSON), 422)["detail"] == "The body is missing."
+
+
+@pytest.mark.parametrize("content_type", [None, "", "text/plain", "application/x-www-form-urlencoded", "text/json"])
+@pytest.mark.parametrize("path", PATHS)
+def test_other_content_type_is_refused(client: httpx.Client, path: str, content_type: str | None) -> None:
+    headers = {} if content_type is None else {"Content-Type": content_type}
+    reply = client.post(path, content=json.dumps({"features": EXAMPLE_FEATURES}), headers=headers)
+    assert "Content-Type: application/json" in problem(reply, 415)["detail"]
+
+
+@pytest.mark.parametrize("content_type", ["application/json; charset=utf-8", "Application/JSON"])
+def test_content_type_may_have_parameters_and_capitals(client: httpx.Client, content_type: str) -> None:
+    content = json.dumps({"features": EXAMPLE_FEATURES})
+    client.post("/genre", content=content, headers={"Content-Type": content_type}).raise_for_status()
+
+
+def test_at_most_ten_errors_are_listed(client: httpx.Client) -> None:
+    body = problem(client.post("/genre", json={"features": ["secret-text"] * 68}), 422)
+    assert body["detail"].startswith("68 values are wrong, the first: /features/0 must be a number")
+    assert [error["pointer"] for error in body["errors"]] == [f"/features/{index}" for index in range(10)]
+    assert "secret-text" not in json.dumps(body)
+
+
+@pytest.mark.parametrize(
+    ("query", "pointer", "message"),
+    [
+        ("network=deep", "?network", "must be 'simple' or 'hidden'"),
+        ("network=", "?network", "must be 'simple' or 'hidden'"),
+        ("secret-name=hidden", "", "has a name that is not known"),
+    ],
+)
+def test_wrong_query_is_named(client: httpx.Client, query: str, pointer: str, message: str) -> None:
+    reply = client.post(f"/north-of-20?{query}", json={"features": EXAMPLE_FEATURES})
+    (error,) = problem(reply, 422)["errors"]
+    assert error["pointer"] == pointer
+    assert message in error["message"]
+    assert "secret-name" not in reply.text
+
+
+def in_chunks(size: int) -> Iterator[bytes]:
+    yield from itertools.repeat(b" " * 65_536, size // 65_536)
+
+
+def test_large_body_is_refused_whether_declared_or_not(client: httpx.Client) -> None:
+    for content in (b" " * 2**25, in_chunks(2**25)):
+        reply = client.post("/genre", content=content, headers=JSON)
+        assert problem(reply, 413)["detail"] == "The body must have at most 1048576 bytes."
+    client.post("/genre", json={"features": EXAMPLE_FEATURES}).raise_for_status()
+
+
+def test_largest_body_is_a_setting(start_server: StartServer) -> None:
+    content = json.dumps({"features": EXAMPLE_FEATURES}).encode()
+    with start_server(MUSIC_ORIGIN_MAX_BODY_BYTES=str(len(content))) as client:
+        client.post("/genre", content=content, headers=JSON).raise_for_status()
+        assert "at most" in problem(client.post("/genre", content=content + b" ", headers=JSON), 413)["detail"]
+
+
+def test_client_that_leaves_does_no_harm(client: httpx.Client) -> None:
+    """The server fixture fails if the log has a stack trace."""
+    with socket.create_connection((client.base_url.host, client.base_url.port or 80)) as connection:
+        connection.sendall(
+            b"POST /genre HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{"
+        )
+    client.post("/genre", json={"features": EXAMPLE_FEATURES}).raise_for_status()

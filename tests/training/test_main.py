@@ -1,0 +1,150 @@
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from models.bundle import DEFAULT_BUNDLE, Manifest, ModelBundle, load_bundle, save_bundle
+from training import evaluate
+from training.__main__ import main
+
+COMMAND = [sys.executable, "-m", "training"]
+
+
+def train(*arguments: object, data: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Runs training as a user does, in a process of its own."""
+    environment = {name: value for name, value in os.environ.items() if name != "MUSIC_ORIGIN_DATA"}
+    if data:
+        environment["MUSIC_ORIGIN_DATA"] = str(data)
+    return subprocess.run(
+        [*COMMAND, *map(str, arguments)], env=environment, cwd=DEFAULT_BUNDLE.parents[2], capture_output=True, text=True
+    )
+
+
+@pytest.fixture
+def own_file(made_lines: list[str], tmp_path: Path) -> Path:
+    path = tmp_path / "own.txt"
+    path.write_text("\n".join(made_lines))
+    return path
+
+
+def figures(manifest: Manifest) -> list[float]:
+    accuracies = [
+        accuracy
+        for network in manifest.networks.values()
+        for accuracy in (network.training_accuracy, network.validation_accuracy)
+    ]
+    return [manifest.majority_accuracy, *accuracies]
+
+
+def test_default_run_reproduces_the_committed_figures(data_file: Path, tmp_path: Path, bundle: ModelBundle) -> None:
+    run = train("--output", tmp_path, data=data_file)
+    assert run.returncode == 0, run.stderr
+    assert {path.name for path in tmp_path.iterdir()} == {"bundle.npz", "simple.keras", "hidden.keras"}
+    trained = load_bundle(tmp_path / "bundle.npz")
+    assert trained.manifest.data_sha256 == bundle.manifest.data_sha256
+    assert trained.manifest.kmeans_cost == pytest.approx(bundle.manifest.kmeans_cost)
+    assert [genre.size for genre in trained.manifest.genres] == [genre.size for genre in bundle.manifest.genres]
+    # Another processor may round otherwise; a few of 259 rows may then change sides.
+    assert figures(trained.manifest) == pytest.approx(figures(bundle.manifest), abs=0.015)
+
+    shown = run.stdout
+    assert "1,059: 800 to train, 259 to validate" in shown
+    assert "679 of 1,059" in shown
+    assert f"{trained.manifest.kmeans_cost:.4f}" in shown
+    for network in trained.manifest.networks.values():
+        assert f"{network.training_accuracy:.3f}" in shown
+        assert f"{network.validation_accuracy:.3f}" in shown
+    assert trained.version in shown
+
+
+def test_same_seed_gives_the_same_fingerprint_and_another_seed_another(data_file: Path, tmp_path: Path) -> None:
+    fingerprints = []
+    for output, seed in (("first", 7), ("second", 7), ("third", 8)):
+        run = train("--data", data_file, "--output", tmp_path / output, "--seed", seed, "--epochs", 3)
+        assert run.returncode == 0, run.stderr
+        fingerprints.append(load_bundle(tmp_path / output / "bundle.npz").fingerprint)
+    assert fingerprints[0] == fingerprints[1] != fingerprints[2]
+
+
+def test_own_file_and_options_are_taken(own_file: Path, tmp_path: Path) -> None:
+    run = train(
+        "--data", own_file, "--no-verify", "--genres", 3, "--epochs", 2, "--output", tmp_path / "new" / "folder"
+    )
+    assert run.returncode == 0, run.stderr
+    manifest = load_bundle(tmp_path / "new" / "folder" / "bundle.npz").manifest
+    assert (manifest.rows, manifest.training_rows, manifest.validation_rows) == (60, 45, 15)
+    assert [genre.size for genre in manifest.genres] == [20, 20, 20]
+    assert {network.epochs for network in manifest.networks.values()} == {2}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--data", "none.txt"], "none.txt cannot be read"),
+        (["--data", "{own_file}"], "is not the published data set"),
+        (["--data", "{own_file}", "--no-verify", "--genres", "61"], "61 clusters need at least 61 distinct rows"),
+        (["--data", "{own_file}", "--no-verify", "--output", "{own_file}"], "File exists"),
+        (["--genres", "0"], "argument --genres: must be a whole number from 1 to 1000"),
+        (["--epochs", "ten"], "argument --epochs: must be a whole number"),
+        (["--seed", "-1"], "argument --seed: must be a whole number from 0 to 4294967295"),
+    ],
+)
+def test_mistake_is_one_sentence_and_status_2(own_file: Path, arguments: list[str], message: str) -> None:
+    run = train(*(argument.format(own_file=own_file) for argument in arguments))
+    assert run.returncode == 2
+    assert message in run.stderr
+    assert "Traceback" not in run.stderr
+    assert "error: " in run.stderr.splitlines()[-1]
+
+
+def test_help_names_every_option() -> None:
+    run = train("--help")
+    assert run.returncode == 0
+    for option in ("--data", "--no-verify", "--output", "--seed", "--genres", "--epochs"):
+        assert option in run.stdout
+
+
+def test_models_that_disagree_with_keras_are_not_saved(
+    own_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(evaluate, "MAX_DIFFERENCE", 0.0)
+    output = tmp_path / "output"
+    arguments = ["--data", str(own_file), "--no-verify", "--genres", "3", "--epochs", "1", "--output", str(output)]
+    assert main(arguments) == 2
+    assert "differs between NumPy and Keras" in capsys.readouterr().err
+    assert list(output.iterdir()) == []
+
+
+def test_interrupt_leaves_the_old_bundle_whole(own_file: Path, tmp_path: Path, bundle: ModelBundle) -> None:
+    output = tmp_path / "output"
+    output.mkdir()
+    save_bundle(bundle, output / "bundle.npz")
+    terminal, process_side = pty.openpty()
+    arguments = [f"--data={own_file}", "--no-verify", "--genres=3", "--epochs=100000", f"--output={output}"]
+    with subprocess.Popen([*COMMAND, *arguments], stdout=process_side, stderr=process_side) as process:
+        os.close(process_side)
+        shown = b""
+        while not re.search(rb"simple network: accuracy", shown):
+            shown += os.read(terminal, 4096)
+        process.send_signal(signal.SIGINT)
+        while chunk := read_terminal(terminal):
+            shown += chunk
+    os.close(terminal)
+    assert process.returncode == 130
+    assert b"interrupted: the saved models are as they were" in shown
+    assert b"Traceback" not in shown
+    assert [path.name for path in output.iterdir()] == ["bundle.npz"]
+    assert load_bundle(output / "bundle.npz").fingerprint == bundle.fingerprint
+
+
+def read_terminal(terminal: int) -> bytes:
+    """What the process wrote to its terminal, or nothing when it has closed it."""
+    try:
+        return os.read(terminal, 4096)
+    except OSError:
+        return b""
