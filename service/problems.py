@@ -13,6 +13,12 @@ from service.schemas import InvalidValue, Problem
 MEDIA_TYPE = "application/problem+json"
 MAX_ERRORS = 10
 
+# As RFC 9110 names them; Python before 3.13 has older names for two.
+TITLES = {status.value: status.phrase for status in HTTPStatus} | {
+    413: "Content Too Large",
+    422: "Unprocessable Content",
+}
+
 # By pydantic's error types, filled from the error's context. None repeats what the client sent: that may be long,
 # private, or no JSON at all.
 MESSAGES = {
@@ -35,9 +41,7 @@ def problem(
     status: int, detail: str, errors: Sequence[InvalidValue] = (), headers: Mapping[str, str] | None = None
 ) -> Response:
     """An error reply."""
-    content = Problem(
-        type="about:blank", title=HTTPStatus(status).phrase, status=status, detail=detail, errors=list(errors)
-    )
+    content = Problem(type="about:blank", title=TITLES[status], status=status, detail=detail, errors=list(errors))
     return Response(content.model_dump_json(exclude_defaults=True), status, headers, MEDIA_TYPE)
 
 
@@ -47,10 +51,9 @@ def documented(examples: Mapping[int, str]) -> dict[int | str, dict[str, Any]]:
 
 
 def _documented(status: int, detail: str) -> dict[str, Any]:
-    phrase = HTTPStatus(status).phrase
-    example = {"type": "about:blank", "title": phrase, "status": status, "detail": detail}
+    example = {"type": "about:blank", "title": TITLES[status], "status": status, "detail": detail}
     content = {"schema": {"$ref": "#/components/schemas/Problem"}, "example": example}
-    return {"description": phrase, "content": {MEDIA_TYPE: content}}
+    return {"description": TITLES[status], "content": {MEDIA_TYPE: content}}
 
 
 def schemas() -> dict[str, Any]:

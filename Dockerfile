@@ -1,0 +1,20 @@
+ARG PYTHON_IMAGE=python:3.13-slim
+
+FROM ${PYTHON_IMAGE} AS dependencies
+COPY requirements/serve.txt /tmp/serve.txt
+RUN python -m venv --without-pip /venv \
+    && pip --python /venv/bin/python install --no-cache-dir --only-binary :all: --require-hashes --requirement /tmp/serve.txt
+
+FROM ${PYTHON_IMAGE}
+COPY --from=dependencies /venv /venv
+ENV PATH=/venv/bin:$PATH OPENBLAS_NUM_THREADS=1
+WORKDIR /app
+COPY --chmod=755 models/ models/
+COPY --chmod=755 service/ service/
+RUN python -m compileall -q models service
+USER 10001:10001
+EXPOSE 8000
+HEALTHCHECK --interval=10s --timeout=3s --start-period=5s \
+    CMD ["python", "-c", "from urllib.request import urlopen; urlopen('http://127.0.0.1:8000/health', timeout=2)"]
+# A request takes well under a millisecond; one second is for clients that are slow to send it.
+CMD ["uvicorn", "service.app:app", "--host", "0.0.0.0", "--port", "8000", "--timeout-graceful-shutdown", "1"]

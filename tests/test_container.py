@@ -1,0 +1,121 @@
+"""The image, built and run for real."""
+
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from service.schemas import EXAMPLE_FEATURES
+from tests.conftest import ROOT, Require
+
+IMAGE = "music-origin-test"
+PIECE = {"features": EXAMPLE_FEATURES}
+MAX_ADDED_BYTES = 120_000_000
+
+
+@pytest.fixture(scope="module")
+def engine(require: Require) -> str:
+    """Podman or Docker, with the image built."""
+    engine = shutil.which("podman") or shutil.which("docker")
+    require(engine, "neither podman nor docker is installed")
+    build = subprocess.run(["make", "image", f"IMAGE={IMAGE}"], cwd=ROOT, capture_output=True, text=True)
+    require(build.returncode == 0, f"the image cannot be built here: {build.stderr[-2000:]}")
+    trial = subprocess.run([str(engine), "run", "--rm", IMAGE, "true"], capture_output=True, text=True)
+    require(trial.returncode == 0, f"containers cannot be run here: {trial.stderr[-2000:]}")
+    return str(engine)
+
+
+def run(*command: str) -> str:
+    finished = subprocess.run(command, capture_output=True, text=True)
+    assert finished.returncode == 0, finished.stderr
+    return finished.stdout.strip()
+
+
+@pytest.fixture
+def container(engine: str) -> Iterator[str]:
+    """A running container, as locked down as it can be."""
+    name = run(
+        engine, "run", "--detach", "--read-only", "--cap-drop=all", "--security-opt=no-new-privileges",
+        "--publish=127.0.0.1::8000", IMAGE,
+    )  # fmt: skip
+    yield name
+    run(engine, "rm", "--force", name)
+
+
+@pytest.fixture
+def address(engine: str, container: str) -> str:
+    """Where the container's service answers."""
+    port = run(engine, "port", container, "8000").splitlines()[0].rpartition(":")[2]
+    while True:
+        try:
+            httpx.get(f"http://127.0.0.1:{port}/health").raise_for_status()
+        except httpx.TransportError:
+            assert run(engine, "inspect", "--format={{.State.Running}}", container) == "true"
+            time.sleep(0.1)
+        else:
+            return f"127.0.0.1:{port}"
+
+
+@pytest.mark.parametrize("path", ["/genre", "/north-of-20", "/north-of-20?network=simple"])
+def test_container_answers_as_the_local_service(client: httpx.Client, address: str, path: str) -> None:
+    reply = httpx.post(f"http://{address}{path}", json=PIECE).raise_for_status().json()
+    local = client.post(path, json=PIECE).json()
+    assert reply.pop("distances", []) == pytest.approx(local.pop("distances", []))
+    assert reply == pytest.approx(local)
+
+
+def test_container_shows_the_docs_page(address: str) -> None:
+    assert "swagger-ui" in httpx.get(f"http://{address}/docs").raise_for_status().text
+    assert httpx.get(f"http://{address}/docs/assets/swagger-ui-bundle.js").raise_for_status().content
+
+
+def test_health_check_tells_a_working_service_from_none(engine: str, container: str, address: str) -> None:
+    assert address
+    _, *check = json.loads(run(engine, "inspect", "--format={{json .Config.Healthcheck.Test}}", container))
+    run(engine, "exec", container, *check)
+    broken = subprocess.run([engine, "run", "--rm", IMAGE, *check], capture_output=True, text=True)
+    assert broken.returncode != 0
+
+
+@pytest.mark.parametrize("busy", [False, True], ids=["idle", "with a client that never finishes"])
+def test_container_stops_within_two_seconds(engine: str, container: str, address: str, busy: bool) -> None:
+    """Past its two seconds the engine kills, which shows as status 137."""
+    host, port = address.split(":")
+    with socket.create_connection((host, int(port))) as connection:
+        if busy:
+            connection.sendall(
+                b"POST /genre HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{"
+            )
+        run(engine, "stop", "--time=2", container)
+    assert run(engine, "inspect", "--format={{.State.ExitCode}}", container) in {"0", "143"}
+
+
+def test_image_holds_only_what_serving_needs(engine: str) -> None:
+    assert run(engine, "run", "--rm", IMAGE, "id", "-u") == "10001"
+    files = run(engine, "run", "--rm", IMAGE, "find", "/app", "-type", "f", "-not", "-name", "*.pyc").split()
+    assert {re.sub(r"/app/(\w+)/.*", r"\1", file) for file in files} == {"models", "service"}
+    assert [file for file in files if not file.endswith(".py")] == ["/app/models/artifacts/bundle.npz"]
+    installed = run(engine, "run", "--rm", IMAGE, "sh", "-c", "ls /venv/lib/python3*/site-packages").split()
+    assert "fastapi" in installed
+    assert not {"tensorflow", "keras", "pip", "httpx", "pytest"} & set(installed)
+    compilers = run(engine, "run", "--rm", IMAGE, "sh", "-c", "command -v gcc cc clang || true")
+    assert compilers == ""
+
+
+def test_compiled_files_are_there_so_that_starting_is_quick(engine: str) -> None:
+    compiled = run(engine, "run", "--rm", IMAGE, "find", "/app", "/venv", "-name", "*.pyc").split()
+    assert any("/service/__pycache__/app." in file for file in compiled)
+    assert any("/fastapi/__pycache__/routing." in file for file in compiled)
+
+
+def test_image_adds_less_than_120_mb_to_its_base(engine: str) -> None:
+    base = os.environ.get("PYTHON_IMAGE") or "python:3.13-slim"
+    size, base_size = (int(run(engine, "image", "inspect", "--format={{.Size}}", image)) for image in (IMAGE, base))
+    assert 0 < size - base_size < MAX_ADDED_BYTES

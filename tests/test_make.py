@@ -1,0 +1,87 @@
+"""The commands of the Makefile, in a fresh copy of the project."""
+
+import os
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from models.bundle import ModelBundle
+from service.schemas import EXAMPLE_FEATURES
+from tests.conftest import ROOT, Require
+
+NOT_IN_GIT = shutil.ignore_patterns(".venv", ".git", "__pycache__", ".*_cache")
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory, require: Require) -> Path:
+    """A copy of the project with nothing but what serving needs installed."""
+    project = tmp_path_factory.mktemp("fresh") / "music-origin"
+    shutil.copytree(ROOT, project, ignore=NOT_IN_GIT)
+    install = subprocess.run(["make", ".venv/serve.installed"], cwd=project, capture_output=True, text=True)
+    require(install.returncode == 0, f"packages cannot be installed here: {install.stderr[-2000:]}")
+    return project
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@pytest.fixture(scope="module")
+def port(project: Path) -> Iterator[int]:
+    """The port of a service that `make serve` started."""
+    port = free_port()
+    with subprocess.Popen(["make", "serve", f"PORT={port}"], cwd=project, stderr=subprocess.PIPE, text=True) as serve:
+        assert serve.stderr is not None
+        log = []
+        for line in serve.stderr:
+            log.append(line)
+            if "Uvicorn running on" in line:
+                break
+        assert f"http://127.0.0.1:{port}" in log[-1], "".join(log)
+        yield port
+        serve.terminate()
+
+
+def test_make_serve_answers(port: int, bundle: ModelBundle) -> None:
+    reply = httpx.post(f"http://127.0.0.1:{port}/genre", json={"features": EXAMPLE_FEATURES}).raise_for_status()
+    assert reply.json()["model_version"] == bundle.version
+
+
+def test_taken_port_is_said(project: Path, port: int) -> None:
+    serve = subprocess.run(["make", "serve", f"PORT={port}"], cwd=project, capture_output=True, text=True)
+    assert serve.returncode != 0
+    assert "address already in use" in serve.stderr
+    assert f"'127.0.0.1', {port}" in serve.stderr
+    assert "Traceback" not in serve.stderr
+
+
+def test_host_is_honoured(project: Path) -> None:
+    dry_run = subprocess.run(
+        ["make", "--dry-run", "serve", "HOST=::1", "PORT=9"], cwd=project, capture_output=True, text=True, check=True
+    )
+    assert "--host ::1 --port 9" in dry_run.stdout
+
+
+def test_serving_needs_no_tensorflow(project: Path) -> None:
+    packages = {path.name for path in (project / ".venv").glob("lib/python3*/site-packages/*")}
+    assert "uvicorn" in packages
+    assert not {"tensorflow", "keras", "httpx", "pytest", "sklearn"} & packages
+
+
+def test_missing_python_is_said(tmp_path: Path) -> None:
+    shutil.copytree(ROOT, tmp_path / "copy", ignore=NOT_IN_GIT)
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    for tool in ("make", "sh"):
+        (tools / tool).symlink_to(str(shutil.which(tool)))
+    environment = os.environ | {"PATH": str(tools)}
+    serve = subprocess.run(["make", "serve"], cwd=tmp_path / "copy", env=environment, capture_output=True, text=True)
+    assert serve.returncode != 0
+    assert "Python 3.11, 3.12 or 3.13 is needed" in serve.stderr
