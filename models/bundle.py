@@ -145,7 +145,10 @@ def load_bundle(path: Path) -> ModelBundle:
     except OSError as error:
         raise BundleError(f"{path} cannot be read ({error.strerror}): train the models or restore the file") from error
     try:
-        arrays = _unpack(content)
+        if max(len(content), _unpacked_size(content)) > MAX_BUNDLE_BYTES:
+            raise BundleError(f"{path} is larger than {MAX_BUNDLE_BYTES // 2**20} MiB: is it a model bundle?")
+        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+            arrays = dict(archive)
         description = json.loads(arrays.pop("manifest").tobytes())
         if description["format_version"] != FORMAT_VERSION:
             raise BundleError(
@@ -176,13 +179,9 @@ def _arrays(bundle: ModelBundle) -> dict[str, NDArray[Any]]:
     return arrays
 
 
-def _unpack(content: bytes) -> dict[str, NDArray[Any]]:
+def _unpacked_size(content: bytes) -> int:
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        unpacked_size = sum(member.file_size for member in archive.infolist())
-    if max(unpacked_size, len(content)) > MAX_BUNDLE_BYTES:
-        raise ValueError("too large")
-    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-        return dict(arrays)
+        return sum(member.file_size for member in archive.infolist())
 
 
 def _manifest(description: dict[str, Any]) -> Manifest:

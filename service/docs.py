@@ -45,7 +45,6 @@ async def swagger_ui(request: Request) -> HTMLResponse:
         swagger_js_url=f"{root_path}{ASSETS}/swagger-ui-bundle.js",
         swagger_css_url=f"{root_path}{ASSETS}/swagger-ui.css",
         swagger_favicon_url=f"{root_path}{ASSETS}/favicon.png",
-        swagger_ui_parameters={"validatorUrl": None},
     )
     return _confined(page)
 

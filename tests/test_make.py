@@ -4,6 +4,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,12 +18,23 @@ from tests.conftest import ROOT, Require
 NOT_IN_GIT = shutil.ignore_patterns(".venv", ".git", "__pycache__", ".*_cache")
 
 
+# A `make test` around these tests hands its own arguments on in these; the `make` under test is to start afresh.
+ENVIRONMENT = {
+    name: value for name, value in os.environ.items() if name not in {"MAKEFLAGS", "MAKEOVERRIDES", "PYTHON"}
+}
+MAKE = ["make", f"PYTHON={sys.executable}"]
+
+
+def make(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*MAKE, *arguments], cwd=project, env=ENVIRONMENT, capture_output=True, text=True)
+
+
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory, require: Require) -> Path:
     """A copy of the project with nothing but what serving needs installed."""
     project = tmp_path_factory.mktemp("fresh") / "music-origin"
     shutil.copytree(ROOT, project, ignore=NOT_IN_GIT)
-    install = subprocess.run(["make", ".venv/serve.installed"], cwd=project, capture_output=True, text=True)
+    install = make(project, ".venv/serve.installed")
     require(install.returncode == 0, f"packages cannot be installed here: {install.stderr[-2000:]}")
     return project
 
@@ -37,7 +49,9 @@ def free_port() -> int:
 def port(project: Path) -> Iterator[int]:
     """The port of a service that `make serve` started."""
     port = free_port()
-    with subprocess.Popen(["make", "serve", f"PORT={port}"], cwd=project, stderr=subprocess.PIPE, text=True) as serve:
+    with subprocess.Popen(
+        [*MAKE, "serve", f"PORT={port}"], cwd=project, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True
+    ) as serve:
         assert serve.stderr is not None
         log = []
         for line in serve.stderr:
@@ -55,7 +69,7 @@ def test_make_serve_answers(port: int, bundle: ModelBundle) -> None:
 
 
 def test_taken_port_is_said(project: Path, port: int) -> None:
-    serve = subprocess.run(["make", "serve", f"PORT={port}"], cwd=project, capture_output=True, text=True)
+    serve = make(project, "serve", f"PORT={port}")
     assert serve.returncode != 0
     assert "address already in use" in serve.stderr
     assert f"'127.0.0.1', {port}" in serve.stderr
@@ -63,9 +77,7 @@ def test_taken_port_is_said(project: Path, port: int) -> None:
 
 
 def test_host_is_honoured(project: Path) -> None:
-    dry_run = subprocess.run(
-        ["make", "--dry-run", "serve", "HOST=::1", "PORT=9"], cwd=project, capture_output=True, text=True, check=True
-    )
+    dry_run = make(project, "--dry-run", "serve", "HOST=::1", "PORT=9")
     assert "--host ::1 --port 9" in dry_run.stdout
 
 
@@ -81,7 +93,7 @@ def test_missing_python_is_said(tmp_path: Path) -> None:
     tools.mkdir()
     for tool in ("make", "sh"):
         (tools / tool).symlink_to(str(shutil.which(tool)))
-    environment = os.environ | {"PATH": str(tools)}
+    environment = ENVIRONMENT | {"PATH": str(tools)}
     serve = subprocess.run(["make", "serve"], cwd=tmp_path / "copy", env=environment, capture_output=True, text=True)
     assert serve.returncode != 0
     assert "Python 3.11, 3.12 or 3.13 is needed" in serve.stderr

@@ -74,7 +74,6 @@ def plus_plus(rows: Matrix, clusters: int, generator: np.random.Generator) -> Ma
     chosen = [int(generator.integers(len(rows)))]
     nearest = squared_distances(rows, rows[chosen])[:, 0]
     while len(chosen) < clusters:
-        nearest[chosen] = 0.0
         candidates = generator.choice(len(rows), size=draws, p=nearest / nearest.sum())
         remaining = np.minimum(nearest[:, None], squared_distances(rows, rows[candidates]))
         best = int(remaining.sum(axis=0).argmin())

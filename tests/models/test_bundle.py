@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from models.bundle import DEFAULT_BUNDLE, BundleError, ModelBundle, load_bundle, save_bundle
+from models.bundle import DEFAULT_BUNDLE, MAX_BUNDLE_BYTES, BundleError, ModelBundle, load_bundle, save_bundle
 from models.predictors import NearestCentroid
 
 
@@ -138,8 +138,9 @@ def test_pickle_is_never_loaded(path: Path, capfd: pytest.CaptureFixture[str]) -
 
 def test_zip_bomb_is_refused_unread(path: Path) -> None:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("manifest.npy", bytes(200 * 2**20))
-    with pytest.raises(BundleError, match="is not a complete model bundle"):
+        archive.writestr("manifest.npy", bytes(MAX_BUNDLE_BYTES + 1))
+    assert path.stat().st_size < MAX_BUNDLE_BYTES / 100
+    with pytest.raises(BundleError, match="is larger than 64 MiB"):
         load_bundle(path)
 
 

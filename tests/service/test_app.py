@@ -8,7 +8,9 @@ import httpx
 import numpy as np
 import pytest
 
-from models.bundle import DEFAULT_BUNDLE
+from models.bundle import DEFAULT_BUNDLE, ModelBundle
+from models.predictors import DenseNetwork, NearestCentroid
+from service.app import warm_up
 from service.schemas import EXAMPLE_FEATURES
 from tests.conftest import ROOT
 
@@ -78,6 +80,14 @@ uvicorn.run("service.app:app", port=0)
     run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert run.returncode != 0
     assert "ZeroDivisionError" in run.stderr
+
+
+def test_every_predictor_is_warmed_up(bundle: ModelBundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    warmed = []
+    for predictor, method in ((NearestCentroid, "distances"), (DenseNetwork, "predict")):
+        monkeypatch.setattr(predictor, method, lambda self, _: warmed.append(self))
+    warm_up(bundle)
+    assert warmed == [bundle.genres, *bundle.networks.values()]
 
 
 def test_openapi_describes_every_field_and_parameter(client: httpx.Client) -> None:

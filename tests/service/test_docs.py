@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
 
 from models.bundle import ModelBundle
 from service.schemas import EXAMPLE_FEATURES
-from tests.conftest import Require
+from tests.conftest import Require, StartServer
 
 # Chromium asks its maker for updates by itself; the pages are what is tested here.
 QUIET = [
@@ -82,8 +82,13 @@ def test_page_shows_the_endpoints_and_asks_no_other_host(
     assert_all_stay_here(requests, client)
 
 
-def test_page_behind_a_proxy_path_names_that_path(client: httpx.Client) -> None:
-    assert 'src="/docs/assets/swagger-ui-bundle.js"' in client.get("/docs").text
+def test_pages_behind_a_proxy_path_name_that_path(start_server: StartServer) -> None:
+    with start_server(UVICORN_ROOT_PATH="/music") as client:
+        assert client.get("/").headers["location"] == "/music/docs"
+        for path, script in (("/docs", "swagger-ui-bundle.js"), ("/redoc", "redoc.standalone.js")):
+            page = client.get(path).text
+            assert f'src="/music/docs/assets/{script}"' in page
+            assert "/music/openapi.json" in page
 
 
 @pytest.mark.parametrize("path", ["/docs", "/redoc"])

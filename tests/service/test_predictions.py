@@ -211,6 +211,14 @@ def test_large_body_is_refused_whether_declared_or_not(client: httpx.Client) -> 
     client.post("/genre", json={"features": EXAMPLE_FEATURES}).raise_for_status()
 
 
+def test_large_body_is_refused_before_it_arrives(client: httpx.Client) -> None:
+    with socket.create_connection((client.base_url.host, client.base_url.port or 80), timeout=30) as connection:
+        connection.sendall(
+            b"POST /genre HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 1073741824\r\n\r\n"
+        )
+        assert connection.recv(4096).startswith(b"HTTP/1.1 413 ")
+
+
 def test_largest_body_is_a_setting(start_server: StartServer) -> None:
     content = json.dumps({"features": EXAMPLE_FEATURES}).encode()
     with start_server(MUSIC_ORIGIN_MAX_BODY_BYTES=str(len(content))) as client:
@@ -220,7 +228,7 @@ def test_largest_body_is_a_setting(start_server: StartServer) -> None:
 
 def test_client_that_leaves_does_no_harm(client: httpx.Client) -> None:
     """The server fixture fails if the log has a stack trace."""
-    with socket.create_connection((client.base_url.host, client.base_url.port or 80)) as connection:
+    with socket.create_connection((client.base_url.host, client.base_url.port or 80), timeout=30) as connection:
         connection.sendall(
             b"POST /genre HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{"
         )

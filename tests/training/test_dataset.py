@@ -1,5 +1,7 @@
+import errno
 import hashlib
 import io
+import os
 import threading
 import zipfile
 from collections.abc import Iterator
@@ -213,6 +215,18 @@ def test_cache_is_filled_once_and_then_used(
     assert len(load_dataset()) == 60
     monkeypatch.setattr(module, "download", lambda _: pytest.fail("downloaded twice"))
     assert len(load_dataset()) == 60
+
+
+def test_download_onto_a_full_disk_leaves_nothing_behind(
+    host: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full_disk(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full_disk)
+    with pytest.raises(DatasetError, match=r"cannot be written \(No space left on device\)"):
+        download(tmp_path / FILE_NAME, (f"{host}/whole",))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_unwritable_cache_is_said(host: str, tmp_path: Path) -> None:

@@ -77,11 +77,13 @@ def test_iterations_are_limited(rows: Matrix) -> None:
     assert not clustering.converged
 
 
-def test_coinciding_starts_end_in_clusters_that_all_have_rows(rows: Matrix) -> None:
-    clustering = kmeans.lloyd(rows, rows[[0, 0, 0, 1]])
-    assert (clustering.sizes > 0).all()
-    far_away = np.vstack([rows[:2], np.full((2, rows.shape[1]), 1e3)])
-    assert (kmeans.lloyd(rows, far_away).sizes > 0).all()
+@pytest.mark.parametrize("max_iterations", [1, 300])
+def test_empty_clusters_are_seeded_again_at_different_rows(rows: Matrix, max_iterations: int) -> None:
+    shifted = rows + 100
+    coinciding = shifted[[0, 0, 0, 1]]
+    far_away = np.vstack([shifted[:2], np.full((2, rows.shape[1]), -1e3)])
+    for start in (coinciding, far_away):
+        assert (kmeans.lloyd(shifted, start, max_iterations).sizes > 0).all()
 
 
 def test_as_many_clusters_as_distinct_rows_cost_nothing() -> None:

@@ -6,9 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from models.bundle import DEFAULT_BUNDLE, Manifest, ModelBundle, load_bundle, save_bundle
+from models.predictors import NearestCentroid
 from training import evaluate
 from training.__main__ import main
 
@@ -109,14 +111,22 @@ def test_help_names_every_option() -> None:
         assert option in run.stdout
 
 
-def test_models_that_disagree_with_keras_are_not_saved(
-    own_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("disagreement", ["differs between NumPy and Keras", "other genres than training found"])
+def test_models_that_disagree_with_training_are_not_saved(
+    own_file: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    disagreement: str,
 ) -> None:
-    monkeypatch.setattr(evaluate, "MAX_DIFFERENCE", 0.0)
+    if "Keras" in disagreement:
+        monkeypatch.setattr(evaluate, "MAX_DIFFERENCE", 0.0)
+    else:
+        monkeypatch.setattr(NearestCentroid, "predict", lambda *_: np.zeros(60, np.intp))
     output = tmp_path / "output"
     arguments = ["--data", str(own_file), "--no-verify", "--genres", "3", "--epochs", "1", "--output", str(output)]
     assert main(arguments) == 2
-    assert "differs between NumPy and Keras" in capsys.readouterr().err
+    assert disagreement in capsys.readouterr().err
     assert list(output.iterdir()) == []
 
 
