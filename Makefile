@@ -30,11 +30,13 @@ image:
 	$(if $(ENGINE),,$(error Neither podman nor docker is installed))
 	BUILDAH_FORMAT=docker $(ENGINE) build $(if $(PYTHON_IMAGE),--build-arg PYTHON_IMAGE=$(PYTHON_IMAGE)) $(BUILD_FLAGS) -t $(IMAGE) .
 
+# An install that was interrupted leaves its mark, and the next one starts afresh.
 .venv/%.installed: requirements/%.txt
 	$(if $(PYTHON),,$(error Python 3.11, 3.12 or 3.13 is needed; name it with PYTHON=/path/to/python))
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv || { rm -rf .venv; exit 1; }
+	test -x $(BIN)/pip -a ! -e .venv/unfinished || $(PYTHON) -m venv --clear .venv
+	touch .venv/unfinished
 	$(BIN)/python -m pip install --disable-pip-version-check --require-hashes --requirement $<
-	touch $@
+	mv .venv/unfinished $@
 
 COMPILE = $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --fork-strategy fewest \
 	--no-annotate --no-header --generate-hashes --no-emit-index-url

@@ -127,7 +127,7 @@ def replaced_whole(path: Path) -> Iterator[Path]:
 
     A crash at any instant leaves the old file or the new one, whole; an exception leaves the old one and nothing else.
     """
-    temporary = path.with_stem(f"{path.stem}.tmp")
+    temporary = path.with_stem(f"{path.stem}.{os.getpid()}.tmp")
     try:
         yield temporary
         with temporary.open("rb") as file:

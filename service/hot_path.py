@@ -60,8 +60,18 @@ async def read_body(request: Request) -> bytes:
     except ClientDisconnect as error:
         raise HTTPException(HTTPStatus.BAD_REQUEST, "The connection was closed before the body was whole.") from error
     if not body:
-        raise RequestValidationError([{"type": "missing", "loc": ("body",)}])
+        raise _without_body(request)
     return bytes(body)
+
+
+def _without_body(request: Request) -> Exception:
+    """What to say of a request whose body is empty, or was dropped by the server where an Upgrade was asked for."""
+    if "upgrade" in request.headers:
+        detail = (
+            "The connection is not upgraded here, and the body was lost: send the request without Upgrade, as HTTP/1.1."
+        )
+        return HTTPException(HTTPStatus.BAD_REQUEST, detail)
+    return RequestValidationError([{"type": "missing", "loc": ("body",)}])
 
 
 def _too_large(limit: int) -> HTTPException:

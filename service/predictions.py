@@ -13,7 +13,8 @@ from service.schemas import GenrePrediction, NorthOf20Options, NorthOf20Predicti
 
 ERRORS = documented(
     {
-        413: "The body must have at most 1048576 bytes.",
+        400: "The connection was closed before the body was whole.",
+        413: "The body must have at most 65536 bytes.",
         415: "The body must be JSON: send it with the header Content-Type: application/json.",
         422: "/features must have 68 numbers, not 67.",
     }

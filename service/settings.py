@@ -21,7 +21,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=ENVIRONMENT_PREFIX, frozen=True)
 
     bundle: Annotated[Path, Field(description="The model bundle to serve.")] = DEFAULT_BUNDLE
-    max_body_bytes: Annotated[int, Field(gt=0, description="The largest request body taken, in bytes.")] = 2**20
+    max_body_bytes: Annotated[int, Field(gt=0, description="The largest request body taken, in bytes.")] = 2**16
 
 
 def read_settings() -> Settings:

@@ -3,17 +3,27 @@
 import argparse
 import platform
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
-from models.bundle import DEFAULT_BUNDLE, Manifest, ModelBundle, save_bundle
+from models.bundle import DEFAULT_BUNDLE, Manifest, ModelBundle, replaced_whole, save_bundle
 from models.predictors import NearestCentroid
-from training import evaluate, kmeans, report
-from training.dataset import DatasetError, load_dataset
+
+try:
+    from training import evaluate, kmeans, report
+    from training.dataset import DatasetError, load_dataset
+except ModuleNotFoundError as missing:
+    sys.exit(f"error: training needs {missing.name}, which is not installed: run `make train`")
 
 LIBRARIES = ("numpy", "keras", "tensorflow")
+
+
+class OutputError(Exception):
+    """An output folder that cannot be written. The message is one sentence that names it."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -21,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parse_arguments(arguments)
     try:
         run(options)
-    except (DatasetError, evaluate.DisagreementError, OSError) as error:
+    except (DatasetError, evaluate.DisagreementError, OutputError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -57,7 +67,9 @@ def run(options: argparse.Namespace) -> None:
     started = time.perf_counter()
     dataset = load_dataset(options.data, verify=options.verify)
     split = dataset.split(options.seed)
-    options.output.mkdir(parents=True, exist_ok=True)
+    with explained(options.output):
+        options.output.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=options.output).close()
 
     try:
         clustering = kmeans.fit(dataset.features, options.genres, seed=options.seed)
@@ -96,10 +108,24 @@ def run(options: argparse.Namespace) -> None:
     )
     bundle = ModelBundle(genres, exported, manifest)
     files = [options.output / f"{name}.keras" for name in fitted] + [options.output / "bundle.npz"]
-    for file, network in zip(files, fitted.values(), strict=False):
-        networks.save(network.model, file)
-    save_bundle(bundle, files[-1])
+    with explained(options.output), ExitStack() as replacements:
+        # All are written before any is replaced; the bundle, entered first, is replaced last.
+        *keras_files, bundle_file = [replacements.enter_context(replaced_whole(file)) for file in reversed(files)][::-1]
+        for file, network in zip(keras_files, fitted.values(), strict=True):
+            networks.save(network.model, file)
+        save_bundle(bundle, bundle_file)
     report.print_summary(bundle, files, time.perf_counter() - started)
+
+
+@contextmanager
+def explained(output: Path) -> Iterator[None]:
+    """Says of a failure to write into the output folder what to do."""
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(
+            f"{output} cannot be written ({error.strerror}): choose another folder as --output"
+        ) from error
 
 
 def _whole_number(lowest: int, highest: int) -> Callable[[str], int]:

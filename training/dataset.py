@@ -115,7 +115,7 @@ def download(destination: Path, addresses: tuple[str, ...] = ADDRESSES) -> None:
     else:
         raise DatasetError(
             f"the data set could not be downloaded ({'; '.join(failures)}): check the network, "
-            f"or fetch {addresses[0]} yourself and pass it with --data"
+            f"or fetch {addresses[0]} yourself and name it with --data or MUSIC_ORIGIN_DATA"
         )
     try:
         destination.parent.mkdir(parents=True, exist_ok=True)
@@ -124,7 +124,7 @@ def download(destination: Path, addresses: tuple[str, ...] = ADDRESSES) -> None:
     except OSError as error:
         raise DatasetError(
             f"{destination} cannot be written ({error.strerror}): free it, or fetch {addresses[0]} yourself "
-            "and pass it with --data"
+            "and name it with --data or MUSIC_ORIGIN_DATA"
         ) from error
 
 
@@ -136,10 +136,10 @@ def read_file(path: Path) -> bytes:
         with path.open("rb") as file:
             content = file.read(MAX_FILE_BYTES + 1)
     except OSError as error:
-        raise DatasetError(f"{path} cannot be read ({error.strerror}): check the path given as --data") from error
+        raise DatasetError(f"{path} cannot be read ({error.strerror}): check the path") from error
     if len(content) > MAX_FILE_BYTES:
         raise DatasetError(f"{path} is larger than {MAX_FILE_BYTES // 2**20} MiB: is it the right file?")
-    if zipfile.is_zipfile(io.BytesIO(content)):
+    if content.startswith(b"PK"):
         content = _extract(content, name=str(path))
     if not content.strip():
         raise DatasetError(f"{path} is empty: it should have {COLUMN_COUNT} comma-separated numbers a line")
@@ -172,7 +172,7 @@ def parse(content: bytes, name: str) -> Dataset:
 def _parse_line(line: str, where: str) -> list[float]:
     fields = line.split(",")
     if len(fields) != COLUMN_COUNT:
-        raise DatasetError(f"{where}: {len(fields)} columns in place of {COLUMN_COUNT}")
+        raise DatasetError(f"{where}: {len(fields)} comma-separated values in place of {COLUMN_COUNT}")
     values = []
     for column, field in enumerate(fields, start=1):
         try:

@@ -16,9 +16,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
-from rich.progress import Progress
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TimeRemainingColumn
 
-from models.bundle import CLASS_COUNT, replaced_whole
+from models.bundle import CLASS_COUNT
 from models.features import FEATURE_COUNT, Floats
 from models.predictors import Dense, DenseNetwork
 from training.dataset import Dataset, Split
@@ -95,10 +95,9 @@ def export(model: keras.Sequential) -> DenseNetwork:
 
 def save(model: keras.Sequential, path: Path) -> None:
     """Writes a .keras file for Keras's own users: architecture and weights, without the optimizer's state."""
-    uncompiled = keras.models.clone_model(model)
+    uncompiled = keras.Sequential.from_config(model.get_config())
     uncompiled.set_weights(model.get_weights())
-    with replaced_whole(path) as temporary:
-        uncompiled.save(temporary)
+    uncompiled.save(path)
 
 
 def _fit(model: keras.Sequential, dataset: Dataset, split: Split, epochs: int, kept_epoch: int) -> FittedNetwork:
@@ -107,14 +106,21 @@ def _fit(model: keras.Sequential, dataset: Dataset, split: Split, epochs: int, k
     one_hot = np.eye(CLASS_COUNT, dtype=np.float32)[dataset.north_of_20.astype(np.intp)]
     kept_weights: list[NDArray[np.float32]] = []
 
-    with Progress() as progress:
-        bar = progress.add_task(f"Training the {model.name} network", total=epochs)
+    columns = (
+        "{task.description}",
+        BarColumn(20),
+        TaskProgressColumn(),
+        TimeRemainingColumn(),
+        "{task.fields[scores]}",
+    )
+    with Progress(*columns) as progress:
+        bar = progress.add_task(f"{model.name} network", total=epochs, scores="")
 
         def on_epoch_end(epoch: int, logs: Mapping[str, float]) -> None:
             if epoch + 1 == kept_epoch:
                 kept_weights.extend(model.get_weights())
-            accuracies = f"accuracy {logs['accuracy']:.3f}, validation {logs['val_accuracy']:.3f}"
-            progress.update(bar, advance=1, description=f"Training the {model.name} network: {accuracies}")
+            scores = f"accuracy {logs['accuracy']:.3f} validation {logs['val_accuracy']:.3f}"
+            progress.update(bar, advance=1, scores=scores)
 
         model.compile(optimizer="adam", loss="categorical_crossentropy", metrics=["accuracy"])
         history = model.fit(

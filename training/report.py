@@ -12,7 +12,9 @@ from models.bundle import ModelBundle
 def print_summary(bundle: ModelBundle, files: Sequence[Path], seconds: float) -> None:
     """Prints the run's figures as a table: data, cost, accuracies of both networks, seconds, files, model version."""
     manifest = bundle.manifest
-    table = Table("", "result", title="music-origin training")
+    table = Table(title="music-origin training")
+    table.add_column()
+    table.add_column("result", overflow="fold")
     table.add_row(
         "rows", f"{manifest.rows:,}: {manifest.training_rows} to train, {manifest.validation_rows} to validate"
     )

@@ -93,7 +93,7 @@ def edited(line: str, column: int, value: str) -> str:
         (5, "-inf", "line 3, column 6: not a finite number"),
         (5, "1e400", "line 3, column 6: not a finite number"),
         (5, "1e6", "line 3: feature 6 must be a finite number between -1000 and 1000"),
-        (5, "1,2", "line 3: 71 columns in place of 70"),
+        (5, "1,2", "line 3: 71 comma-separated values in place of 70"),
         (68, "90.5", "line 3: the latitude must be between -90 and 90 degrees"),
         (69, "-180.5", "line 3: the longitude must be between -180 and 180 degrees"),
     ],
@@ -114,6 +114,7 @@ def test_wrong_line_is_named(made_lines: list[str], tmp_path: Path, column: int,
         (zipped(b"1", name="other.txt"), f"has no {FILE_NAME} in it"),
         (b"PK\x05\x06" + bytes(18), f"has no {FILE_NAME} in it"),
         (damaged(zipped(b"1,2\n")), "is not a whole zip archive"),
+        (zipped(b"1,2\n")[:-30], "is not a whole zip archive"),
     ],
 )
 def test_what_is_no_data_set_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
@@ -196,7 +197,7 @@ def test_second_address_is_tried(host: str, made: bytes, tmp_path: Path, broken:
     ],
 )
 def test_broken_download_leaves_nothing_behind(host: str, tmp_path: Path, broken: str, reason: str) -> None:
-    with pytest.raises(DatasetError, match=rf"could not be downloaded .*{reason}.* pass it with --data"):
+    with pytest.raises(DatasetError, match=rf"could not be downloaded .*{reason}.* name it with --data"):
         download(tmp_path / "cache" / FILE_NAME, (f"{host}/{broken}",))
     assert list(tmp_path.iterdir()) == []
 

@@ -56,6 +56,7 @@ def test_training_is_seeded_and_learns(made: Dataset, split: Split) -> None:
 def test_exported_and_saved_networks_give_keras_probabilities(build: networks.Build, tmp_path: Path) -> None:
     keras.utils.set_random_seed(3)
     model = build()
+    model.compile(optimizer="adam", loss="categorical_crossentropy")
     features = np.random.default_rng(5).normal(0, 3, size=(500, 68))
     probabilities = networks.predict(model, features)
     np.testing.assert_allclose(probabilities.sum(axis=1), 1.0, atol=1e-6)
@@ -65,6 +66,7 @@ def test_exported_and_saved_networks_give_keras_probabilities(build: networks.Bu
     assert list(tmp_path.iterdir()) == [tmp_path / "saved.keras"]
     loaded = keras.saving.load_model(tmp_path / "saved.keras")
     np.testing.assert_array_equal(networks.predict(loaded, features), probabilities)
+    assert not loaded.compiled
 
 
 @pytest.mark.parametrize("name", ["simple", "hidden"])
