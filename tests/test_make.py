@@ -31,9 +31,11 @@ def make(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory, require: Require) -> Path:
-    """A copy of the project with nothing but what serving needs installed."""
+    """A copy of the project with nothing but what serving needs installed, after an install that was interrupted."""
     project = tmp_path_factory.mktemp("fresh") / "music-origin"
     shutil.copytree(ROOT, project, ignore=NOT_IN_GIT)
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", project / ".venv"], check=True)
+    (project / ".venv" / "unfinished").touch()
     install = make(project, ".venv/serve.installed")
     require(install.returncode == 0, f"packages cannot be installed here: {install.stderr[-2000:]}")
     return project
@@ -85,6 +87,14 @@ def test_serving_needs_no_tensorflow(project: Path) -> None:
     packages = {path.name for path in (project / ".venv").glob("lib/python3*/site-packages/*")}
     assert "uvicorn" in packages
     assert not {"tensorflow", "keras", "httpx", "pytest", "sklearn"} & packages
+
+
+def test_training_without_its_packages_says_what_to_do(project: Path) -> None:
+    command = [str(project / ".venv" / "bin" / "python"), "-m", "training"]
+    run = subprocess.run(command, cwd=project, capture_output=True, text=True)
+    assert run.returncode != 0
+    assert "which is not installed: run `make train`" in run.stderr
+    assert "Traceback" not in run.stderr
 
 
 def test_missing_python_is_said(tmp_path: Path) -> None:

@@ -134,6 +134,24 @@ def test_models_that_disagree_with_training_are_not_saved(
     assert list(output.iterdir()) == []
 
 
+def test_interrupt_while_saving_leaves_all_files_as_they_were(
+    own_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    output = tmp_path / "output"
+    output.mkdir()
+    for name in ("simple.keras", "hidden.keras", "bundle.npz"):
+        (output / name).write_text("old")
+    monkeypatch.setattr("training.__main__.save_bundle", interrupt)
+    arguments = ["--data", str(own_file), "--no-verify", "--genres", "3", "--epochs", "1", "--output", str(output)]
+    assert main(arguments) == 130
+    assert {path.name: path.read_text() for path in output.iterdir()} == dict.fromkeys(
+        ("simple.keras", "hidden.keras", "bundle.npz"), "old"
+    )
+
+
 def test_interrupt_leaves_the_old_bundle_whole(own_file: Path, tmp_path: Path, bundle: ModelBundle) -> None:
     output = tmp_path / "output"
     output.mkdir()
