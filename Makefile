@@ -1,6 +1,8 @@
+FITS = 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))'
+
 # The first of these Pythons that is 3.11, 3.12 or 3.13.
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
-	"$$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo "$$python" && break; done)
+	"$$python" -c $(FITS) 2>/dev/null && echo "$$python" && break; done)
 HOST ?= 127.0.0.1
 PORT ?= 8000
 ENGINE ?= $(firstword $(notdir $(shell command -v podman docker 2>/dev/null)))
@@ -10,7 +12,8 @@ BIN := .venv/bin
 .PHONY: serve test check train bench image lock clean
 
 serve: .venv/serve.installed
-	exec env OPENBLAS_NUM_THREADS=1 $(BIN)/uvicorn service.app:app --host $(HOST) --port $(PORT)
+	exec env OPENBLAS_NUM_THREADS=1 $(BIN)/uvicorn service.app:app --host $(HOST) --port $(PORT) \
+		--timeout-graceful-shutdown 1
 
 test: .venv/dev.installed
 	$(BIN)/pytest
@@ -32,10 +35,10 @@ image:
 
 # An install that was interrupted leaves its mark, and the next one starts afresh.
 .venv/%.installed: requirements/%.txt
-	$(if $(PYTHON),,$(error Python 3.11, 3.12 or 3.13 is needed; name it with PYTHON=/path/to/python))
+	@$(or $(PYTHON),false) -c $(FITS) || { echo "Python 3.11, 3.12 or 3.13 is needed: name it with PYTHON=/path/to/python" >&2; exit 1; }
 	test -x $(BIN)/pip -a ! -e .venv/unfinished || $(PYTHON) -m venv --clear .venv
 	touch .venv/unfinished
-	$(BIN)/python -m pip install --disable-pip-version-check --require-hashes --requirement $<
+	$(BIN)/python -m pip install --disable-pip-version-check --only-binary :all: --require-hashes --requirement $<
 	mv .venv/unfinished $@
 
 COMPILE = $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --fork-strategy fewest \

@@ -21,9 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.features import FEATURE_COUNT
-from models.predictors import Dense, DenseNetwork, NearestCentroid
+from models.predictors import HIDDEN_ACTIVATION, OUTPUT_ACTIVATIONS, Dense, DenseNetwork, NearestCentroid
 
 FORMAT_VERSION = 1
+NETWORKS = ("simple", "hidden")
 CLASS_COUNT = 2  # not north of 20° N, north of 20° N
 MAX_BUNDLE_BYTES = 64 * 2**20
 DEFAULT_BUNDLE = Path(__file__).parent / "artifacts" / "bundle.npz"
@@ -200,6 +201,8 @@ def _assemble(arrays: Arrays, manifest: Manifest) -> ModelBundle:
     """Puts the predictors together; raises LookupError or ValueError where arrays and manifest do not match."""
     networks = {name: _network(arrays, name, summary.activations) for name, summary in manifest.networks.items()}
     bundle = ModelBundle(NearestCentroid(arrays["centroids"]), networks, manifest)
+    if manifest.networks.keys() != set(NETWORKS):
+        raise ValueError(f"the networks must be {NETWORKS}")
     if bundle.genres.centroids.shape != (len(manifest.genres), FEATURE_COUNT):
         raise ValueError("centroids and genres do not match")
     if _arrays(bundle).keys() != arrays.keys():
@@ -210,6 +213,9 @@ def _assemble(arrays: Arrays, manifest: Manifest) -> ModelBundle:
 
 
 def _network(arrays: Arrays, name: str, activations: tuple[str, ...]) -> DenseNetwork:
+    *hidden_activations, output_activation = activations
+    if set(hidden_activations) - {HIDDEN_ACTIVATION} or output_activation not in OUTPUT_ACTIVATIONS:
+        raise ValueError(f"{name} has activations that are not known")
     layers = []
     inputs = FEATURE_COUNT
     for index, activation in enumerate(activations):

@@ -7,8 +7,8 @@ from numpy.typing import ArrayLike, NDArray
 
 FEATURE_COUNT = 68
 
-# A standardised value among n rows never exceeds the square root of n - 1 (32.5 for the training data), so this
-# bound turns away only what was not standardised, and keeps every squared distance far from overflow.
+# The training data lie within ±13. This bound is far outside them: it turns away features in other units, and keeps
+# every squared distance far from overflow.
 FEATURE_BOUND = 1_000.0
 
 Floats = NDArray[np.floating[Any]]

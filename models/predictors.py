@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 
 from models.features import Floats
 
+HIDDEN_ACTIVATION = "relu"
+OUTPUT_ACTIVATIONS = ("sigmoid", "softmax")
+
 
 def squared_distances(features: Floats, centroids: Floats) -> Floats:
     """Squared Euclidean distances (n, k) from rows (n, d) to centroids (k, d), never below zero.
@@ -15,7 +18,8 @@ def squared_distances(features: Floats, centroids: Floats) -> Floats:
     Computed as ‖x‖² - 2x·c + ‖c‖², one matrix product in place of an (n, k, d) array. Rounding can take that sum
     below zero where a row coincides with a centroid, hence the clip.
     """
-    squares = np.einsum("nd,nd->n", features, features)[:, None] + np.einsum("kd,kd->k", centroids, centroids)
+    row_squares = np.einsum("nd,nd->n", features, features, dtype=np.float64)
+    squares = row_squares[:, None] + np.einsum("kd,kd->k", centroids, centroids)
     squares -= 2.0 * (features @ centroids.T)
     clipped: Floats = np.maximum(squares, 0.0, out=squares)
     return clipped
@@ -41,7 +45,7 @@ class NearestCentroid:
 class Dense:
     """A fully connected layer: kernel (inputs, units), bias (units,), and the name of its activation.
 
-    A hidden layer's activation is "relu"; an output layer's is "sigmoid" or "softmax".
+    A hidden layer's activation is HIDDEN_ACTIVATION; an output layer's is one of OUTPUT_ACTIVATIONS.
     """
 
     kernel: NDArray[np.float32]

@@ -5,9 +5,10 @@ import dataclasses
 from fastapi import APIRouter, Request
 
 from models.bundle import ModelBundle
+from service.problems import documented
 from service.schemas import Genre, Genres, Health
 
-router = APIRouter(tags=["operations"])
+router = APIRouter(tags=["operations"], responses=documented({500: "The service failed; its log says why."}))
 
 
 @router.get("/genres", summary="Describe the genres")

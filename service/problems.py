@@ -69,21 +69,21 @@ def install_problems(app: FastAPI) -> None:
     app.exception_handler(Exception)(_unforeseen_error)
 
 
-async def _http_error(request: Request, error: HTTPException) -> Response:
+async def _http_error(_: Request, error: HTTPException) -> Response:
     details = {
         HTTPStatus.NOT_FOUND: "There is nothing at this path: /docs lists what there is.",
-        HTTPStatus.METHOD_NOT_ALLOWED: f"This path does not take {request.method}: /docs lists what it takes.",
+        HTTPStatus.METHOD_NOT_ALLOWED: "This path does not take this method: /docs lists what it takes.",
     }
     return problem(error.status_code, details.get(HTTPStatus(error.status_code), error.detail), headers=error.headers)
 
 
 async def _invalid_request(_: Request, error: RequestValidationError) -> Response:
     found = error.errors()
-    errors = [_invalid_value(each) for each in found]
+    errors = [_invalid_value(each) for each in found[:MAX_ERRORS]]
     detail = f"{errors[0].pointer or 'The ' + found[0]['loc'][0]} {errors[0].message}."
-    if len(errors) > 1:
-        detail = f"{len(errors)} values are wrong, the first: {detail}"
-    return problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, errors[:MAX_ERRORS])
+    if len(found) > 1:
+        detail = f"{len(found)} values are wrong, the first: {detail}"
+    return problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, errors)
 
 
 async def _unforeseen_error(_: Request, __: Exception) -> Response:

@@ -49,15 +49,15 @@ class Piece(BaseModel):
 class GenrePrediction(BaseModel):
     """The genre of a piece: the cluster whose centroid is nearest."""
 
-    genre: Annotated[int, Field(ge=0, description="The genre's number; 0 is the largest genre.", examples=[3])]
+    genre: Annotated[int, Field(ge=0, description="The genre's number; 0 is the largest genre.", examples=[1])]
     distance: Annotated[
-        float, Field(ge=0, description="Euclidean distance from the piece to its genre's centroid.", examples=[5.8])
+        float, Field(ge=0, description="Euclidean distance from the piece to its genre's centroid.", examples=[5.28])
     ]
     distances: Annotated[
         list[float],
         Field(
             description="Euclidean distances from the piece to every genre's centroid, in the order of the genres.",
-            examples=[[6.4, 6.9, 6.2, 5.8, 7.4, 6.5, 8.1, 12.3, 10.4, 9.7]],
+            examples=[[6.38, 5.28, 6.19, 7.37, 6.33, 6.52, 6.89, 8.07, 12.31, 10.36]],
         ),
     ]
     model_version: ModelVersion
@@ -81,7 +81,7 @@ class NorthOf20Prediction(BaseModel):
     probability: Annotated[
         float,
         Field(
-            ge=0, le=1, description="The network's probability that the piece is from north of 20° N.", examples=[0.93]
+            ge=0, le=1, description="The network's probability that the piece is from north of 20° N.", examples=[0.957]
         ),
     ]
     network: Annotated[NetworkName, Field(description="Which network answered.")]

@@ -9,7 +9,6 @@ import pytest
 
 from tests.conftest import ROOT
 
-OURS = {"models", "service", "training", "benchmarks", "tests"}
 ALLOWED = {
     "models": {"models", "numpy"},
     "service": {"service", "models", "numpy", "fastapi", "pydantic", "pydantic_settings", "starlette"},

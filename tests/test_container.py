@@ -7,6 +7,7 @@ import shutil
 import socket
 import subprocess
 import time
+import uuid
 from collections.abc import Iterator
 
 import httpx
@@ -41,12 +42,13 @@ def run(*command: str) -> str:
 @pytest.fixture
 def container(engine: str) -> Iterator[str]:
     """A running container, as locked down as it can be."""
-    name = run(
-        engine, "run", "--detach", "--read-only", "--cap-drop=all", "--security-opt=no-new-privileges",
-        "--publish=127.0.0.1::8000", IMAGE,
-    )  # fmt: skip
-    yield name
-    run(engine, "rm", "--force", name)
+    name = f"{IMAGE}-{uuid.uuid4().hex[:8]}"
+    restrictions = ["--read-only", "--cap-drop=all", "--security-opt=no-new-privileges"]
+    try:
+        run(engine, "run", "--detach", "--name", name, *restrictions, "--publish=127.0.0.1::8000", IMAGE)
+        yield name
+    finally:
+        subprocess.run([engine, "rm", "--force", name], capture_output=True)
 
 
 @pytest.fixture

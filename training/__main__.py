@@ -130,7 +130,7 @@ def explained(output: Path) -> Iterator[None]:
 
 def _whole_number(lowest: int, highest: int) -> Callable[[str], int]:
     def parse(text: str) -> int:
-        if not (text.isdecimal() and lowest <= int(text) <= highest):
+        if not (text.isdecimal() and len(text) <= len(str(highest)) and lowest <= int(text) <= highest):
             raise argparse.ArgumentTypeError(f"must be a whole number from {lowest} to {highest}")
         return int(text)
 

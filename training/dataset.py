@@ -1,11 +1,12 @@
 """The data set: found or downloaded, checked, read, labelled and split.
 
-"Geographical Original of Music", UCI Machine Learning Repository, data set 315; Zhou, Claire and King, "Predicting the
-Geographical Origin of Music", ICDM 2014.
+"Geographical Original of Music", UCI Machine Learning Repository, data set 315; Fang Zhou, Claire Q. and Ross D. King,
+"Predicting the Geographical Origin of Music", ICDM 2014.
 """
 
 import hashlib
 import io
+import lzma
 import math
 import os
 import zipfile
@@ -176,7 +177,7 @@ def _parse_line(line: str, where: str) -> list[float]:
     values = []
     for column, field in enumerate(fields, start=1):
         try:
-            value = float(field)
+            value = float(field.replace("_", "?"))  # an underscore is Python's, not a number's
         except ValueError as error:
             raise DatasetError(f"{where}, column {column}: not a number") from error
         if not math.isfinite(value):
@@ -191,7 +192,7 @@ def _extract(archive: bytes, name: str) -> bytes:
             for member in members.infolist():
                 if PurePosixPath(member.filename).name == FILE_NAME and member.file_size <= MAX_FILE_BYTES:
                     return members.read(member)
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError) as error:
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, RuntimeError) as error:
         raise DatasetError(f"{name} is not a whole zip archive: get it again") from error
     raise DatasetError(f"{name} has no {FILE_NAME} in it: get the archive of the data set")
 

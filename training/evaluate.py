@@ -59,14 +59,13 @@ def summarize_genres(dataset: Dataset, labels: NDArray[np.intp], genres: int) ->
 
 def check_agreement(
     network: DenseNetwork, keras_probabilities: NDArray[np.float32], features: Floats, name: str
-) -> float:
-    """The largest difference from Keras's probabilities (n, 2). Raises DisagreementError from 1e-5 up."""
+) -> None:
+    """Raises DisagreementError if any probability differs from Keras's (n, 2) by 1e-5 or more."""
     difference = float(np.abs(network.predict(features) - keras_probabilities).max())
     if not difference < MAX_DIFFERENCE:
         raise DisagreementError(
             f"the {name} network differs between NumPy and Keras (by up to {difference:.1e} in probability): not saved"
         )
-    return difference
 
 
 def check_genres(predictor: NearestCentroid, labels: NDArray[np.intp], features: Floats) -> None:

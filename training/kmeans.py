@@ -49,14 +49,14 @@ def fit(rows: Matrix, clusters: int, *, seed: int, restarts: int = 10, max_itera
 def lloyd(rows: Matrix, centroids: Matrix, max_iterations: int = 300) -> Clustering:
     """Moves centroids (k, d) to the means of their rows (n, d) until no row changes its cluster.
 
-    An iteration is a move and the assignment after it. A cluster without rows moves to the row that lies farthest
-    from its own centroid, each such cluster to another row.
+    An iteration is a move and the assignment after it. A cluster without rows moves to the row that is farthest from
+    every other centroid, so that no run ends with an empty cluster.
     """
     labels, nearest = _assign(rows, centroids)
     costs: list[float] = []
     converged = False
     while not converged and len(costs) < max_iterations:
-        centroids = _means(rows, labels, nearest, len(centroids))
+        centroids = _means(rows, labels, len(centroids))
         previous_labels = labels
         labels, nearest = _assign(rows, centroids)
         costs.append(float(nearest.mean()))
@@ -74,6 +74,9 @@ def plus_plus(rows: Matrix, clusters: int, generator: np.random.Generator) -> Ma
     chosen = [int(generator.integers(len(rows)))]
     nearest = squared_distances(rows, rows[chosen])[:, 0]
     while len(chosen) < clusters:
+        nearest[chosen] = 0.0
+        if not nearest.any():
+            raise ValueError(f"{clusters} clusters need rows that differ more")
         candidates = generator.choice(len(rows), size=draws, p=nearest / nearest.sum())
         remaining = np.minimum(nearest[:, None], squared_distances(rows, rows[candidates]))
         best = int(remaining.sum(axis=0).argmin())
@@ -95,11 +98,14 @@ def _assign(rows: Matrix, centroids: Matrix) -> tuple[NDArray[np.intp], Matrix]:
     return distances.argmin(axis=1), distances.min(axis=1)
 
 
-def _means(rows: Matrix, labels: NDArray[np.intp], nearest: Matrix, clusters: int) -> Matrix:
+def _means(rows: Matrix, labels: NDArray[np.intp], clusters: int) -> Matrix:
+    """The mean (k, d) of each cluster's rows; for a cluster without rows, the row farthest from the other means."""
     members = (labels[:, None] == np.arange(clusters)).astype(np.float64)
     sizes = members.sum(axis=0)
     means: Matrix = (members.T @ rows) / np.maximum(sizes, 1.0)[:, None]
-    empty = np.flatnonzero(sizes == 0)
-    farthest = np.argsort(-nearest, kind="stable")[: len(empty)]
-    means[empty] = rows[farthest]
+    placed = list(np.flatnonzero(sizes))
+    for empty in np.flatnonzero(sizes == 0):
+        _, nearest = _assign(rows, means[placed])
+        means[empty] = rows[nearest.argmax()]
+        placed.append(empty)
     return means

@@ -28,8 +28,8 @@ HIDDEN_UNITS = 32
 
 Build = Callable[[], keras.Sequential]
 
-# The hidden network keeps the weights of this epoch: the notebook saw it overfit from here on. The number was fixed
-# before any network was trained here, so the validation rows have no part in it and stay an honest measure.
+# The hidden network keeps the weights of this epoch: the notebook saw it overfit from here on. The number is fixed
+# beforehand and not chosen by how the validation rows fare, so that they stay a measure.
 HIDDEN_EPOCHS = 40
 
 

@@ -119,6 +119,26 @@ def test_mismatched_content_is_refused(path: Path, name: str, array: Any) -> Non
         load_bundle(path)
 
 
+@pytest.mark.parametrize("activations", [("tanh", "softmax"), ("relu", "linear"), ()])
+def test_activations_that_cannot_be_served_are_refused(
+    path: Path, bundle: ModelBundle, activations: tuple[str, ...]
+) -> None:
+    hidden = dataclasses.replace(bundle.manifest.networks["hidden"], activations=activations)
+    networks = {**bundle.manifest.networks, "hidden": hidden}
+    save_bundle(dataclasses.replace(bundle, manifest=dataclasses.replace(bundle.manifest, networks=networks)), path)
+    with pytest.raises(BundleError, match="is not a complete model bundle"):
+        load_bundle(path)
+
+
+@pytest.mark.parametrize("names", [["simple"], ["hidden"], []])
+def test_bundle_without_a_network_is_refused(path: Path, bundle: ModelBundle, names: list[str]) -> None:
+    manifest = dataclasses.replace(bundle.manifest, networks={name: bundle.manifest.networks[name] for name in names})
+    networks = {name: bundle.networks[name] for name in names}
+    save_bundle(dataclasses.replace(bundle, networks=networks, manifest=manifest), path)
+    with pytest.raises(BundleError, match="is not a complete model bundle"):
+        load_bundle(path)
+
+
 def test_other_format_version_is_named(path: Path) -> None:
     altered(path, manifest=np.frombuffer(b'{"format_version": 99}', np.uint8))
     with pytest.raises(BundleError, match="format 99, and this release reads 1"):

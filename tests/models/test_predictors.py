@@ -29,6 +29,12 @@ def test_squared_distances_are_never_negative() -> None:
     assert np.diag(distances).max() < 1e-6
 
 
+def test_float32_rows_keep_their_distances() -> None:
+    features = np.random.default_rng(8).normal(size=(50, 68)).astype(np.float32)
+    distances = NearestCentroid(features.astype(np.float64)).distances(features)
+    assert np.diag(distances).max() < 1e-6
+
+
 def network(activation: str, *layers: tuple[list[list[float]], list[float]]) -> DenseNetwork:
     activations = ["relu"] * (len(layers) - 1) + [activation]
     return DenseNetwork(

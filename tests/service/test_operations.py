@@ -19,4 +19,5 @@ def test_genres_are_described_from_the_manifest(client: httpx.Client, bundle: Mo
         assert [place["country"] for place in genre["places"]] == [place.country for place in summary.places]
         shares = [place["share"] for place in genre["places"]]
         assert shares == sorted(shares, reverse=True)
+        assert 1 <= len(shares) <= 5
         assert 0 < sum(shares) <= 1 + 1e-9

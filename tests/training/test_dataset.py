@@ -89,6 +89,7 @@ def edited(line: str, column: int, value: str) -> str:
     [
         (0, "x", "line 3, column 1: not a number"),
         (67, "", "line 3, column 68: not a number"),
+        (5, "1_0", "line 3, column 6: not a number"),
         (5, "nan", "line 3, column 6: not a finite number"),
         (5, "-inf", "line 3, column 6: not a finite number"),
         (5, "1e400", "line 3, column 6: not a finite number"),

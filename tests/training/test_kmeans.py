@@ -86,6 +86,21 @@ def test_empty_clusters_are_seeded_again_at_different_rows(rows: Matrix, max_ite
         assert (kmeans.lloyd(shifted, start, max_iterations).sizes > 0).all()
 
 
+def test_empty_cluster_is_not_seeded_where_another_one_moves() -> None:
+    rows = np.array([[0.0], [1.0], [10.0]])
+    clustering = kmeans.lloyd(rows, np.array([[0.4], [19.0], [1000.0]]))
+    assert clustering.sizes.tolist() == [1, 1, 1]
+    assert clustering.cost == 0.0
+
+
+def test_repeated_rows_leave_no_cluster_empty() -> None:
+    generator = np.random.default_rng(0)
+    for _ in range(200):
+        rows = generator.integers(0, 4, size=(12, 1)).astype(float)
+        start = generator.uniform(-5, 9, size=(len(np.unique(rows)), 1))
+        assert (kmeans.lloyd(rows, start).sizes > 0).all()
+
+
 def test_as_many_clusters_as_distinct_rows_cost_nothing() -> None:
     rows = np.repeat(np.arange(12.0).reshape(4, 3), 5, axis=0)
     clustering = kmeans.fit(rows, 4, seed=0)

@@ -62,6 +62,8 @@ def test_default_run_reproduces_the_committed_figures(data_file: Path, tmp_path:
         assert f"{network.training_accuracy:.3f}" in shown
         assert f"{network.validation_accuracy:.3f}" in shown
     assert trained.version in shown
+    assert "bundle.npz" in shown
+    assert "seconds" in shown
 
 
 def test_same_seed_gives_the_same_fingerprint_and_another_seed_another(data_file: Path, tmp_path: Path) -> None:
@@ -158,7 +160,12 @@ def test_interrupt_leaves_the_old_bundle_whole(own_file: Path, tmp_path: Path, b
     save_bundle(bundle, output / "bundle.npz")
     terminal, process_side = pty.openpty()
     arguments = [f"--data={own_file}", "--no-verify", "--genres=3", "--epochs=100000", f"--output={output}"]
-    with subprocess.Popen([*COMMAND, *arguments], stdout=process_side, stderr=process_side) as process:
+    with subprocess.Popen(
+        [*COMMAND, *arguments],
+        stdout=process_side,
+        stderr=process_side,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # it may be ignored around the tests
+    ) as process:
         os.close(process_side)
         shown = b""
         while not re.search(rb"simple network.*accuracy", shown):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from models.bundle import DEFAULT_BUNDLE, ModelBundle
-from training import networks
+from training import evaluate, networks
 from training.dataset import Dataset, Split, parse
 
 
@@ -35,7 +35,11 @@ def test_hidden_network_keeps_epoch_40_of_more(made: Dataset, split: Split) -> N
     forty = networks.fit_hidden(made, split, epochs=40, seed=0)
     more = networks.fit_hidden(made, split, epochs=43, seed=0)
     assert (forty.kept_epoch, more.kept_epoch) == (40, 40)
-    assert len(more.history["val_accuracy"]) == 43
+    assert len(more.history["val_loss"]) == 43
+    validation = networks.predict(more.model, made.features[split.validation])
+    loss = evaluate.log_loss(validation, made.north_of_20[split.validation])
+    assert loss == pytest.approx(more.history["val_loss"][39], rel=1e-5)
+    assert loss != pytest.approx(more.history["val_loss"][38], rel=1e-5)
     for first, second in zip(forty.model.get_weights(), more.model.get_weights(), strict=True):
         np.testing.assert_array_equal(first, second)
 
