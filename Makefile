@@ -42,7 +42,7 @@ image:
 	mv .venv/unfinished $@
 
 COMPILE = $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --fork-strategy fewest \
-	--no-annotate --no-header --generate-hashes --no-emit-index-url
+	--no-annotate --no-header --generate-hashes
 
 lock: .venv/dev.installed
 	$(COMPILE) --upgrade --extra dev --output-file requirements/dev.txt

@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("interrupted: the saved models are as they were", file=sys.stderr)
+        print("interrupted: the saved models are whole", file=sys.stderr)
         return 130
     return 0
 

@@ -175,7 +175,7 @@ def test_interrupt_leaves_the_old_bundle_whole(own_file: Path, tmp_path: Path, b
             shown += chunk
     os.close(terminal)
     assert process.returncode == 130
-    assert b"interrupted: the saved models are as they were" in shown
+    assert b"interrupted: the saved models are whole" in shown
     assert b"Traceback" not in shown
     assert [path.name for path in output.iterdir()] == ["bundle.npz"]
     assert load_bundle(output / "bundle.npz").fingerprint == bundle.fingerprint
