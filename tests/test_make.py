@@ -34,8 +34,9 @@ def project(tmp_path_factory: pytest.TempPathFactory, require: Require) -> Path:
     """A copy of the project with nothing but what serving needs installed, after an install that was interrupted."""
     project = tmp_path_factory.mktemp("fresh") / "music-origin"
     shutil.copytree(ROOT, project, ignore=NOT_IN_GIT)
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", project / ".venv"], check=True)
-    (project / ".venv" / "unfinished").touch()
+    subprocess.run([sys.executable, "-m", "venv", project / ".venv"], check=True)
+    for name in ("unfinished", "left-over"):
+        (project / ".venv" / name).touch()
     install = make(project, ".venv/serve.installed")
     require(install.returncode == 0, f"packages cannot be installed here: {install.stderr[-2000:]}")
     return project
@@ -87,6 +88,11 @@ def test_serving_needs_no_tensorflow(project: Path) -> None:
     packages = {path.name for path in (project / ".venv").glob("lib/python3*/site-packages/*")}
     assert "uvicorn" in packages
     assert not {"tensorflow", "keras", "httpx", "pytest", "sklearn"} & packages
+
+
+def test_interrupted_install_starts_afresh(project: Path) -> None:
+    assert not (project / ".venv" / "left-over").exists()
+    assert not (project / ".venv" / "unfinished").exists()
 
 
 def test_training_without_its_packages_says_what_to_do(project: Path) -> None:

@@ -50,7 +50,7 @@ def lloyd(rows: Matrix, centroids: Matrix, max_iterations: int = 300) -> Cluster
     """Moves centroids (k, d) to the means of their rows (n, d) until no row changes its cluster.
 
     An iteration is a move and the assignment after it. A cluster without rows moves to the row that is farthest from
-    every other centroid, so that no run ends with an empty cluster.
+    every other centroid, so that no run converges with an empty cluster.
     """
     labels, nearest = _assign(rows, centroids)
     costs: list[float] = []
