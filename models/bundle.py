@@ -1,7 +1,8 @@
 """The model bundle: all that the service needs, in one file of arrays and a manifest. Only this module knows its form.
 
 A bundle is a NumPy .npz archive without pickles. Its arrays are `centroids`, then `<network>/<layer>/kernel` and
-`<network>/<layer>/bias`; its entry `manifest` is UTF-8 JSON, as bytes, that ends in a fingerprint over all the rest.
+`<network>/<layer>/bias`, with a leading axis of members where a network averages several; its entry `manifest` is UTF-8
+JSON, as bytes, that ends in a fingerprint over all the rest.
 """
 
 import dataclasses
@@ -20,12 +21,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.features import FEATURE_COUNT
+from models.features import FEATURE_COUNT, Floats
+from models.origin import Places
 from models.predictors import HIDDEN_ACTIVATION, OUTPUT_ACTIVATIONS, Dense, DenseNetwork, NearestCentroid
 
-FORMAT_VERSION = 1
-NETWORKS = ("simple", "hidden")
-CLASS_COUNT = 2  # not north of 20° N, north of 20° N
+FORMAT_VERSION = 2
+NETWORKS = ("simple", "hidden", "places")
+CLASS_COUNT = 2  # not north of 20° N, north of 20° N; the places network has a class for each place
 MAX_BUNDLE_BYTES = 64 * 2**20
 DEFAULT_BUNDLE = Path(__file__).parent / "artifacts" / "bundle.npz"
 
@@ -38,7 +40,7 @@ class BundleError(Exception):
 
 @dataclass(frozen=True)
 class Place:
-    """One place of origin of a genre's pieces: degrees north, degrees east, and the share of the genre (0 to 1)."""
+    """A place of origin: degrees north, degrees east, and its share of the pieces in question (0 to 1)."""
 
     country: str | None
     latitude: float
@@ -57,7 +59,10 @@ class GenreSummary:
 
 @dataclass(frozen=True)
 class NetworkSummary:
-    """How one network was trained and what it reached: accuracies between 0 and 1, log losses in nats."""
+    """How one network was trained, and what it reached in telling north of 20° N from the rest.
+
+    Accuracies lie between 0 and 1; log losses are in nats.
+    """
 
     activations: tuple[str, ...]
     epochs: int
@@ -71,6 +76,7 @@ class NetworkSummary:
 class Manifest:
     """What a bundle was made from and how well it does.
 
+    `places` are all places of origin, in the order of the places network's classes, each with its share of the rows.
     `kmeans_cost` is the mean squared distance of all rows to their centroids; `majority_accuracy` is the validation
     accuracy of always answering the side of 20° N that is commoner in training.
     """
@@ -85,6 +91,7 @@ class Manifest:
     kmeans_cost: float
     kmeans_iterations: int
     majority_accuracy: float
+    places: tuple[Place, ...]
     genres: tuple[GenreSummary, ...]
     networks: Mapping[str, NetworkSummary]
     format_version: int = FORMAT_VERSION
@@ -108,10 +115,28 @@ class ModelBundle:
         digest.update(_canonical_json(dataclasses.asdict(self.manifest)))
         return digest.hexdigest()
 
+    @cached_property
+    def places(self) -> Places:
+        """Where the classes of the places network are."""
+        places = self.manifest.places
+        return Places(np.array([place.latitude for place in places]), np.array([place.longitude for place in places]))
+
+    def north_of_20(self, network: str, features: Floats) -> NDArray[np.float32]:
+        """The probability (n,) that rows (n, 68) come from north of 20° N, by the network of that name."""
+        return probability_of_north(network, self.networks[network].predict(features), self.places)
+
     @property
     def version(self) -> str:
         """The model version that every reply carries: the fingerprint's first 12 digits."""
         return self.fingerprint[:12]
+
+
+def probability_of_north(network: str, probabilities: Floats, places: Places) -> NDArray[np.float32]:
+    """The probability (…,) of north of 20° N in a network's class probabilities (…, classes)."""
+    north = places.north_of_20 if network == "places" else np.array([False, True])
+    # Rounding can take a sum of probabilities a little above one.
+    summed: NDArray[np.float32] = np.minimum(probabilities @ north.astype(np.float32), np.float32(1))
+    return summed
 
 
 def save_bundle(bundle: ModelBundle, path: Path) -> None:
@@ -194,15 +219,20 @@ def _manifest(description: dict[str, Any]) -> Manifest:
         name: NetworkSummary(**(network | {"activations": tuple(network["activations"])}))
         for name, network in description["networks"].items()
     }
-    return Manifest(**(description | {"genres": genres, "networks": networks}))
+    places = tuple(Place(**place) for place in description["places"])
+    return Manifest(**(description | {"places": places, "genres": genres, "networks": networks}))
 
 
 def _assemble(arrays: Arrays, manifest: Manifest) -> ModelBundle:
     """Puts the predictors together; raises LookupError or ValueError where arrays and manifest do not match."""
-    networks = {name: _network(arrays, name, summary.activations) for name, summary in manifest.networks.items()}
-    bundle = ModelBundle(NearestCentroid(arrays["centroids"]), networks, manifest)
     if manifest.networks.keys() != set(NETWORKS):
         raise ValueError(f"the networks must be {NETWORKS}")
+    networks = {name: _network(arrays, name, summary.activations) for name, summary in manifest.networks.items()}
+    for name, network in networks.items():
+        classes = len(manifest.places) if name == "places" else CLASS_COUNT
+        if network.classes != classes:
+            raise ValueError(f"{name} must end in {classes} classes")
+    bundle = ModelBundle(NearestCentroid(arrays["centroids"]), networks, manifest)
     if bundle.genres.centroids.shape != (len(manifest.genres), FEATURE_COUNT):
         raise ValueError("centroids and genres do not match")
     if _arrays(bundle).keys() != arrays.keys():
@@ -217,13 +247,13 @@ def _network(arrays: Arrays, name: str, activations: tuple[str, ...]) -> DenseNe
     if set(hidden_activations) - {HIDDEN_ACTIVATION} or output_activation not in OUTPUT_ACTIVATIONS:
         raise ValueError(f"{name} has activations that are not known")
     layers = []
-    inputs = FEATURE_COUNT
+    units, members = FEATURE_COUNT, arrays[f"{name}/0/bias"].shape[:-1]
+    if len(members) > 1 or 0 in members:
+        raise ValueError(f"{name} must have members side by side")
     for index, activation in enumerate(activations):
         layer = Dense(arrays[f"{name}/{index}/kernel"], arrays[f"{name}/{index}/bias"], activation)
-        if layer.kernel.shape != (inputs, layer.bias.size) or layer.bias.ndim != 1:
+        if layer.bias.shape[:-1] != members or layer.kernel.shape != (*members, units, layer.bias.shape[-1]):
             raise ValueError(f"layer {index} of {name} has wrong shapes")
-        inputs = layer.bias.size
+        units = layer.bias.shape[-1]
         layers.append(layer)
-    if inputs != CLASS_COUNT:
-        raise ValueError(f"{name} must end in {CLASS_COUNT} classes")
     return DenseNetwork(layers)

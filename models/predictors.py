@@ -45,7 +45,8 @@ class NearestCentroid:
 class Dense:
     """A fully connected layer: kernel (inputs, units), bias (units,), and the name of its activation.
 
-    A hidden layer's activation is HIDDEN_ACTIVATION; an output layer's is one of OUTPUT_ACTIVATIONS.
+    A hidden layer's activation is HIDDEN_ACTIVATION; an output layer's is one of OUTPUT_ACTIVATIONS. The layers of
+    several members stand side by side: kernel (members, inputs, units), bias (members, units).
     """
 
     kernel: NDArray[np.float32]
@@ -53,15 +54,20 @@ class Dense:
     activation: str
 
     def logits(self, inputs: Floats) -> Floats:
-        """The weighted sums (n, units) before activation, for inputs (n, inputs)."""
-        return inputs @ self.kernel + self.bias
+        """The weighted sums (n, units) before activation, for inputs (n, inputs); of members, (members, n, units)."""
+        return inputs @ self.kernel + self.bias[..., None, :]
 
 
 @dataclass(frozen=True, eq=False)
 class DenseNetwork:
-    """Dense layers in a row, ending in class probabilities."""
+    """Dense layers in a row, ending in class probabilities; those of several members are averaged."""
 
     layers: Sequence[Dense]
+
+    @property
+    def classes(self) -> int:
+        """How many classes it tells apart."""
+        return int(self.layers[-1].bias.shape[-1])
 
     @property
     def parameter_count(self) -> int:
@@ -82,6 +88,6 @@ class DenseNetwork:
         scores = output_layer.logits(values)
         if output_layer.activation == "sigmoid":
             scores = -np.logaddexp(np.float32(0), -scores)
-        exponentials = np.exp(scores - scores.max(axis=1, keepdims=True))
-        probabilities: NDArray[np.float32] = exponentials / exponentials.sum(axis=1, keepdims=True)
-        return probabilities
+        exponentials = np.exp(scores - scores.max(axis=-1, keepdims=True))
+        probabilities: NDArray[np.float32] = exponentials / exponentials.sum(axis=-1, keepdims=True)
+        return probabilities.mean(axis=0) if probabilities.ndim == 3 else probabilities

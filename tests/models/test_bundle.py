@@ -11,7 +11,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from models.bundle import DEFAULT_BUNDLE, MAX_BUNDLE_BYTES, BundleError, ModelBundle, load_bundle, save_bundle
+from models.bundle import (
+    DEFAULT_BUNDLE,
+    MAX_BUNDLE_BYTES,
+    BundleError,
+    ModelBundle,
+    load_bundle,
+    probability_of_north,
+    save_bundle,
+)
+from models.origin import Places
 from models.predictors import NearestCentroid
 
 
@@ -65,7 +74,7 @@ def test_missing_bundle_is_named(tmp_path: Path) -> None:
 
 def test_truncated_bundle_is_refused(path: Path) -> None:
     content = path.read_bytes()
-    for length in range(0, len(content), 101):
+    for length in range(0, len(content), 2017):
         path.write_bytes(content[:length])
         with pytest.raises(BundleError, match=r"is not a complete model bundle"):
             load_bundle(path)
@@ -75,7 +84,7 @@ def test_flipped_bytes_are_refused_or_harmless(path: Path, bundle: ModelBundle) 
     """A byte of padding or of a time stamp may change without harm; what loads has the very same models."""
     content = bytearray(path.read_bytes())
     refused = 0
-    for position in range(0, len(content), 29):
+    for position in range(0, len(content), 1009):
         content[position] ^= 0xFF
         path.write_bytes(content)
         content[position] ^= 0xFF
@@ -83,10 +92,10 @@ def test_flipped_bytes_are_refused_or_harmless(path: Path, bundle: ModelBundle) 
             assert load_bundle(path).fingerprint == bundle.fingerprint
         except BundleError:
             refused += 1
-    assert refused > 0.9 * len(content) / 29
+    assert refused > 0.9 * len(content) / 1009
 
 
-@pytest.mark.parametrize("name", ["centroids", "simple/0/bias", "hidden/1/kernel"])
+@pytest.mark.parametrize("name", ["centroids", "simple/0/bias", "hidden/1/kernel", "places/0/kernel"])
 def test_altered_array_is_refused(path: Path, name: str) -> None:
     with np.load(path) as saved:
         array = saved[name]
@@ -106,10 +115,15 @@ def test_altered_array_is_refused(path: Path, name: str) -> None:
         ("hidden/0/kernel", np.zeros((68, 31), np.float32)),
         ("hidden/1/bias", None),
         ("simple/0/bias", np.zeros((1, 2), np.float32)),
+        ("places/0/bias", np.zeros((4, 256), np.float32)),
+        ("places/0/bias", np.zeros((0, 256), np.float32)),
+        ("places/0/bias", np.zeros((5, 1, 256), np.float32)),
+        ("places/1/kernel", np.zeros((5, 255, 33), np.float32)),
+        ("places/1/bias", np.zeros((5, 32), np.float32)),
         ("manifest", None),
         ("manifest", np.frombuffer(b"{", np.uint8)),
         ("manifest", np.frombuffer(b"[]", np.uint8)),
-        ("manifest", np.frombuffer(b'{"format_version": 1}', np.uint8)),
+        ("manifest", np.frombuffer(b'{"format_version": 2}', np.uint8)),
         ("surplus", np.zeros(3)),
     ],
 )
@@ -130,7 +144,7 @@ def test_activations_that_cannot_be_served_are_refused(
         load_bundle(path)
 
 
-@pytest.mark.parametrize("names", [["simple"], ["hidden"], []])
+@pytest.mark.parametrize("names", [["simple", "hidden"], ["hidden", "places"], []])
 def test_bundle_without_a_network_is_refused(path: Path, bundle: ModelBundle, names: list[str]) -> None:
     manifest = dataclasses.replace(bundle.manifest, networks={name: bundle.manifest.networks[name] for name in names})
     networks = {name: bundle.networks[name] for name in names}
@@ -139,9 +153,33 @@ def test_bundle_without_a_network_is_refused(path: Path, bundle: ModelBundle, na
         load_bundle(path)
 
 
+def test_places_must_be_as_many_as_the_network_has_classes(path: Path, bundle: ModelBundle) -> None:
+    manifest = dataclasses.replace(bundle.manifest, places=bundle.manifest.places[1:])
+    save_bundle(dataclasses.replace(bundle, manifest=manifest), path)
+    with pytest.raises(BundleError, match="is not a complete model bundle"):
+        load_bundle(path)
+
+
+def test_probability_of_north_is_that_of_the_second_class_or_of_the_places_there(bundle: ModelBundle) -> None:
+    features = np.random.default_rng(4).normal(size=(200, 68))
+    for name in ("simple", "hidden"):
+        expected = bundle.networks[name].predict(features)[:, 1]
+        np.testing.assert_array_equal(bundle.north_of_20(name, features), expected)
+    north = [place.latitude > 20 for place in bundle.manifest.places]
+    assert sum(north) == 19
+    expected = bundle.networks["places"].predict(features)[:, north].sum(axis=1)
+    np.testing.assert_allclose(bundle.north_of_20("places", features), expected, atol=1e-6)
+
+
+def test_rounding_takes_no_probability_above_one() -> None:
+    places = Places(np.array([50.0, 60.0]), np.array([0.0, 0.0]))
+    summed = probability_of_north("places", np.array([[0.6, 0.4 + 1e-6]], np.float32), places)
+    assert summed.tolist() == [1.0]
+
+
 def test_other_format_version_is_named(path: Path) -> None:
     altered(path, manifest=np.frombuffer(b'{"format_version": 99}', np.uint8))
-    with pytest.raises(BundleError, match="format 99, and this release reads 1"):
+    with pytest.raises(BundleError, match="format 99, and this release reads 2"):
         load_bundle(path)
 
 

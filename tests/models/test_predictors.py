@@ -71,3 +71,21 @@ def test_far_out_rows_have_finite_probabilities(activation: str, value: float) -
 
 def test_parameters_are_counted() -> None:
     assert network("sigmoid", ([[0.0, 0.0]] * 68, [0.0, 0.0])).parameter_count == 138
+
+
+def test_members_are_averaged() -> None:
+    layers = [([[1.0, -2.0]], [0.5, 0.0]), ([[0.3, 1.0], [-1.0, 0.2]], [0.1, -0.4])]
+    others = [([[-0.7, 1.0]], [0.0, 0.2]), ([[1.3, -1.0], [0.4, 0.9]], [0.0, 0.3])]
+    members = [network("softmax", *layers), network("softmax", *others)]
+    stacked = DenseNetwork(
+        [
+            Dense(np.stack([first.kernel, second.kernel]), np.stack([first.bias, second.bias]), first.activation)
+            for first, second in zip(members[0].layers, members[1].layers, strict=True)
+        ]
+    )
+    rows = np.random.default_rng(2).normal(size=(7, 1))
+    expected = np.mean([member.predict(rows) for member in members], axis=0)
+    np.testing.assert_allclose(stacked.predict(rows), expected, rtol=1e-6)
+    assert stacked.predict(rows).shape == (7, 2)
+    assert stacked.parameter_count == sum(member.parameter_count for member in members)
+    assert stacked.classes == members[0].classes == 2
