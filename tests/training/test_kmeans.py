@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -18,7 +20,7 @@ def rows() -> Matrix:
 @pytest.mark.parametrize("seed", range(20))
 def test_same_start_gives_the_centroids_of_scikit_learn(dataset: Dataset, seed: int) -> None:
     start = dataset.features[np.random.default_rng(seed).choice(len(dataset), 10, replace=False)]
-    ours = kmeans.lloyd(dataset.features, start)
+    (ours,) = kmeans.lloyd(dataset.features, start[None])
     theirs = KMeans(10, init=start, n_init=1, tol=0, max_iter=300).fit(dataset.features)
     np.testing.assert_allclose(ours.centroids, theirs.cluster_centers_, atol=1e-6)
     assert ours.cost == pytest.approx(theirs.inertia_ / len(dataset))
@@ -72,7 +74,7 @@ def test_same_seed_gives_the_same_clustering(rows: Matrix) -> None:
 
 
 def test_iterations_are_limited(rows: Matrix) -> None:
-    clustering = kmeans.lloyd(rows, rows[:7], max_iterations=2)
+    (clustering,) = kmeans.lloyd(rows, rows[None, :7], max_iterations=2)
     assert len(clustering.costs) == 2
     assert not clustering.converged
 
@@ -82,13 +84,13 @@ def test_empty_clusters_are_seeded_again_at_different_rows(rows: Matrix, max_ite
     shifted = rows + 100
     coinciding = shifted[[0, 0, 0, 1]]
     far_away = np.vstack([shifted[:2], np.full((2, rows.shape[1]), -1e3)])
-    for start in (coinciding, far_away):
-        assert (kmeans.lloyd(shifted, start, max_iterations).sizes > 0).all()
+    for clustering in kmeans.lloyd(shifted, np.array([coinciding, far_away]), max_iterations):
+        assert (clustering.sizes > 0).all()
 
 
 def test_empty_cluster_is_not_seeded_where_another_one_moves() -> None:
     rows = np.array([[0.0], [1.0], [10.0]])
-    clustering = kmeans.lloyd(rows, np.array([[0.4], [19.0], [1000.0]]))
+    (clustering,) = kmeans.lloyd(rows, np.array([[[0.4], [19.0], [1000.0]]]))
     assert clustering.sizes.tolist() == [1, 1, 1]
     assert clustering.cost == 0.0
 
@@ -97,8 +99,8 @@ def test_repeated_rows_leave_no_cluster_empty() -> None:
     generator = np.random.default_rng(0)
     for _ in range(200):
         rows = generator.integers(0, 4, size=(12, 1)).astype(float)
-        start = generator.uniform(-5, 9, size=(len(np.unique(rows)), 1))
-        assert (kmeans.lloyd(rows, start).sizes > 0).all()
+        starts = generator.uniform(-5, 9, size=(3, len(np.unique(rows)), 1))
+        assert all((clustering.sizes > 0).all() for clustering in kmeans.lloyd(rows, starts))
 
 
 def test_as_many_clusters_as_distinct_rows_cost_nothing() -> None:
@@ -114,15 +116,46 @@ def test_too_few_distinct_rows_are_refused() -> None:
 
 
 def test_starts_are_distinct_rows(rows: Matrix) -> None:
-    start = kmeans.plus_plus(rows, 50, np.random.default_rng(0))
-    assert len(np.unique(start, axis=0)) == 50
-    assert all((rows == centroid).all(axis=1).any() for centroid in start)
+    starts = kmeans.plus_plus(rows, 50, np.random.default_rng(0).spawn(3))
+    assert starts.shape == (3, 50, 5)
+    for start in starts:
+        assert len(np.unique(start, axis=0)) == 50
+        assert all((rows == centroid).all(axis=1).any() for centroid in start)
+    assert not np.array_equal(starts[0], starts[1])
 
 
 def test_starts_are_spread_over_far_groups() -> None:
     generator = np.random.default_rng(0)
     centers = np.array([[0.0, 0.0], [100.0, 0.0], [0.0, 100.0]])
     rows = np.repeat(centers, [5, 500, 500], axis=0) + generator.normal(size=(1005, 2))
-    for seed in range(20):
-        start = kmeans.plus_plus(rows, 3, np.random.default_rng(seed))
+    for start in kmeans.plus_plus(rows, 3, np.random.default_rng(0).spawn(20)):
         assert sorted(squared_distances(start, centers).argmin(axis=1)) == [0, 1, 2]
+
+
+def test_restarts_together_give_what_each_gives_alone(dataset: Dataset) -> None:
+    starts = kmeans.plus_plus(dataset.features, 10, np.random.default_rng(1).spawn(6))
+    together = kmeans.lloyd(dataset.features, starts)
+    assert len({len(run.costs) for run in together}) > 1  # they end at different iterations
+    for start, run in zip(starts, together, strict=True):
+        (alone,) = kmeans.lloyd(dataset.features, start[None])
+        np.testing.assert_array_equal(run.labels, alone.labels)
+        np.testing.assert_allclose(run.centroids, alone.centroids, atol=1e-12)
+        np.testing.assert_allclose(run.costs, alone.costs, rtol=1e-12)
+
+
+def test_blocks_of_rows_do_not_show(rows: Matrix, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = kmeans.fit(rows, 7, seed=0)
+    monkeypatch.setattr(kmeans, "BLOCK_ROWS", 37)
+    in_blocks = kmeans.fit(rows, 7, seed=0)
+    np.testing.assert_array_equal(in_blocks.labels, whole.labels)
+    np.testing.assert_allclose(in_blocks.centroids, whole.centroids, atol=1e-12)
+    np.testing.assert_allclose(in_blocks.costs, whole.costs, rtol=1e-12)
+
+
+def test_memory_beside_the_rows_is_a_block_and_a_few_numbers_a_row() -> None:
+    rows = np.random.default_rng(0).normal(size=(200_000, 68))
+    tracemalloc.start()
+    kmeans.lloyd(rows, rows[None, :100], max_iterations=2)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 16 * len(rows) + 8 * 2**20 < rows.nbytes / 9
