@@ -9,7 +9,7 @@ ENGINE ?= $(firstword $(notdir $(shell command -v podman docker 2>/dev/null)))
 IMAGE ?= music-origin
 BIN := .venv/bin
 
-.PHONY: serve test check train bench image lock clean
+.PHONY: serve test check train report bench bench-training image lock clean
 
 serve: .venv/serve.installed
 	exec env OPENBLAS_NUM_THREADS=1 $(BIN)/uvicorn service.app:app --host $(HOST) --port $(PORT) \
@@ -23,11 +23,14 @@ check: .venv/dev.installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-train: .venv/training.installed
+train report: .venv/training.installed
 	$(BIN)/python -m training
 
 bench: .venv/dev.installed
 	$(BIN)/python -m benchmarks.startup
+
+bench-training: .venv/dev.installed
+	$(BIN)/python -m benchmarks.training
 
 image:
 	$(if $(ENGINE),,$(error Neither podman nor docker is installed))

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from models.bundle import DEFAULT_BUNDLE, ModelBundle, load_bundle
-from training.dataset import Dataset, load_dataset
+from training.dataset import Dataset, load_dataset, parse
 
 ROOT = Path(__file__).parent.parent
 
@@ -58,6 +58,12 @@ def made_lines() -> list[str]:
         features = generator.normal(row % 3, 1.0, 68).round(4)
         lines.append(",".join(map(str, [*features, latitude, longitude])))
     return lines
+
+
+@pytest.fixture(scope="session")
+def made(made_lines: list[str]) -> Dataset:
+    """The made lines, read."""
+    return parse("\n".join(made_lines).encode(), "made")
 
 
 @pytest.fixture(scope="session")

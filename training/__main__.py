@@ -1,25 +1,27 @@
 """The training run, top to bottom: `python -m training`."""
 
 import argparse
-import platform
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from importlib.metadata import version
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
-from models.bundle import DEFAULT_BUNDLE, Manifest, ModelBundle, replaced_whole, save_bundle
+from models.bundle import DEFAULT_BUNDLE, ModelBundle, replaced_whole, save_bundle
 from models.predictors import NearestCentroid
 
 try:
-    from training import evaluate, kmeans, report
-    from training.dataset import DatasetError, load_dataset
+    from training import agreement, kmeans
+    from training.dataset import Dataset, DatasetError, load_dataset
+    from training.kmeans import Clustering
+    from training.recipes import RECIPES, Recipe
 except ModuleNotFoundError as missing:
     sys.exit(f"error: training needs {missing.name}, which is not installed: run `make train`")
 
-LIBRARIES = ("numpy", "keras", "tensorflow")
+Write = Callable[[Path], None]
 
 
 class OutputError(Exception):
@@ -31,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parse_arguments(arguments)
     try:
         run(options)
-    except (DatasetError, evaluate.DisagreementError, OutputError) as error:
+    except (DatasetError, agreement.DisagreementError, OutputError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -58,12 +60,17 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--seed", type=_whole_number(0, 2**32 - 1), default=0, help="of split, starts and weights (default: 0)"
     )
     parser.add_argument("--genres", type=_whole_number(1, 1000), default=10, help="clusters of K-means (default: 10)")
-    parser.add_argument("--epochs", type=_whole_number(1, 100_000), default=100, help="epochs a network (default: 100)")
+    parser.add_argument(
+        "--epochs", type=_whole_number(1, 100_000), help="epochs of every network (default: each network's own)"
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="fit and save the models only: no evaluation, no plots, no model card"
+    )
     return parser.parse_args(arguments)
 
 
 def run(options: argparse.Namespace) -> None:
-    """Reads the data, fits and checks the models, and saves them."""
+    """Reads the data, fits, checks, evaluates and saves the models, and reports on them."""
     started = time.perf_counter()
     dataset = load_dataset(options.data, verify=options.verify)
     split = dataset.split(options.seed)
@@ -76,45 +83,78 @@ def run(options: argparse.Namespace) -> None:
     except ValueError as error:
         raise DatasetError(f"{error}: lower --genres") from error
     genres = NearestCentroid(clustering.centroids)
-    evaluate.check_genres(genres, clustering.labels, dataset.features)
+    agreement.check_genres(genres, clustering.labels, dataset.features)
 
-    from training import networks  # TensorFlow takes seconds to import; wrong options and wrong data need not wait
+    # TensorFlow takes seconds to import; wrong options and wrong data need not wait.
+    from training import manifest, networks, report
 
-    fitted = {
-        "simple": networks.fit_simple(dataset, split, epochs=options.epochs, seed=options.seed),
-        "hidden": networks.fit_hidden(dataset, split, epochs=options.epochs, seed=options.seed),
-    }
-    exported = {name: networks.export(network.model) for name, network in fitted.items()}
-    for name, network in fitted.items():
-        keras_probabilities = networks.predict(network.model, dataset.features)
-        evaluate.check_agreement(exported[name], keras_probabilities, dataset.features, name)
+    recipes = [replace(recipe, epochs=options.epochs or recipe.epochs) for recipe in RECIPES]
+    exported, writes = {}, dict[str, Write]()
+    for recipe in recipes:
+        fit = networks.fit(recipe, dataset, [split.training], [options.seed])
+        (exported[recipe],) = fit.networks
+        agreement.check_network(exported[recipe], fit.probabilities[0], dataset.features, recipe.name)
+        keras_model = networks.as_keras(recipe, exported[recipe])
+        keras_probabilities = networks.predict(keras_model, dataset.features)
+        agreement.check_network(exported[recipe], keras_probabilities, dataset.features, recipe.name)
+        writes[f"{recipe.name}.keras"] = partial(networks.save, keras_model)
 
-    manifest = Manifest(
-        data_sha256=dataset.sha256,
-        rows=len(dataset),
-        rows_north_of_20=int(dataset.north_of_20.sum()),
-        training_rows=len(split.training),
-        validation_rows=len(split.validation),
-        seed=options.seed,
-        libraries={"python": platform.python_version()} | {library: version(library) for library in LIBRARIES},
-        kmeans_cost=clustering.cost,
-        kmeans_iterations=len(clustering.costs),
-        majority_accuracy=evaluate.majority_accuracy(dataset, split),
-        genres=evaluate.summarize_genres(dataset, clustering.labels, options.genres),
-        networks={
-            name: evaluate.summarize_network(exported[name], network.kept_epoch, dataset, split)
-            for name, network in fitted.items()
-        },
+    bundle = ModelBundle(
+        genres,
+        {recipe.name: network for recipe, network in exported.items()},
+        manifest.describe(dataset, split, options.seed, clustering, exported),
     )
-    bundle = ModelBundle(genres, exported, manifest)
-    files = [options.output / f"{name}.keras" for name in fitted] + [options.output / "bundle.npz"]
-    with explained(options.output), ExitStack() as replacements:
-        # All are written before any is replaced; the bundle, entered first, is replaced last.
-        *keras_files, bundle_file = [replacements.enter_context(replaced_whole(file)) for file in reversed(files)][::-1]
-        for file, network in zip(keras_files, fitted.values(), strict=True):
-            networks.save(network.model, file)
-        save_bundle(bundle, bundle_file)
-    report.print_summary(bundle, files, time.perf_counter() - started)
+    if not options.quick:
+        writes |= examine(dataset, recipes, bundle, clustering)
+    writes["bundle.npz"] = partial(save_bundle, bundle)
+    write_all(options.output, writes)
+    report.print_summary(bundle, options.output, len(writes), time.perf_counter() - started)
+
+
+def examine(
+    dataset: Dataset, recipes: Sequence[Recipe], bundle: ModelBundle, clustering: Clustering
+) -> dict[str, Write]:
+    """Repeats the notebook and evaluates all models on many splits; gives what is to be written of it, by file name."""
+    from training import evaluate, genres, notebook, plots, report
+
+    seed, places = bundle.manifest.seed, bundle.manifest.places
+    try:
+        evaluation = evaluate.evaluate(dataset, recipes, seed)
+        curves = notebook.cost_curves(dataset.features, seed)
+        claims = notebook.check_claims(curves, evaluation.histories)
+    except (LookupError, ValueError) as error:  # scikit-learn has many sentences for this
+        raise DatasetError(f"these data are too few to be evaluated ({error}): pass --quick") from error
+    metrics = report.collect(
+        bundle,
+        north=evaluation.north,
+        pooled_calibration_error=evaluation.pooled_calibration_error,
+        place=evaluation.place,
+        origin=evaluation.origin,
+        genre_quality=genres.examine(dataset, clustering, seed),
+        notebook=claims,
+    )
+    figures = plots.draw_all(dataset, recipes, places, clustering, curves, evaluation)
+    writes: dict[str, Write] = {
+        "metrics.json": partial(report.write, report.as_json(metrics)),
+        "MODEL_CARD.md": partial(report.write, report.model_card(metrics)),
+    }
+    return writes | {
+        f"plots/{name}.{suffix}": partial(plots.save, figure)
+        for name, figure in figures.items()
+        for suffix in ("png", "svg")
+    }
+
+
+def write_all(output: Path, writes: Mapping[str, Write]) -> None:
+    """Writes every file, by its name under the output folder, before any is replaced; the last one is replaced last."""
+    with explained(output), ExitStack() as replacements:
+        for name in writes:
+            (output / name).parent.mkdir(parents=True, exist_ok=True)
+        temporary_files = {
+            name: replacements.enter_context(replaced_whole(output / name)) for name in reversed(list(writes))
+        }
+        for name, write in writes.items():
+            write(temporary_files[name])
 
 
 @contextmanager

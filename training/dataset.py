@@ -13,6 +13,7 @@ import zipfile
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 import httpx
@@ -23,6 +24,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColu
 
 from models.bundle import replaced_whole
 from models.features import FEATURE_COUNT, FeatureError, as_feature_matrix
+from models.origin import NORTH_LATITUDE, Places
 
 FILE_NAME = "default_features_1059_tracks.txt"
 SHA256 = "8557da3791e17b036763a95a7f16e3f23d20dcd4c5387d4f11aa1ed8c7a0b9ab"
@@ -31,7 +33,6 @@ ADDRESSES = (
     "https://archive.ics.uci.edu/ml/machine-learning-databases/00315/Geographical%20Original%20of%20Music.zip",
 )
 COLUMN_COUNT = FEATURE_COUNT + 2
-NORTH_LATITUDE = 20.0
 TRAINING_SHARE = 800 / 1059
 MIN_ROWS = 3
 MAX_FILE_BYTES = 256 * 2**20
@@ -65,6 +66,21 @@ class Dataset:
     def north_of_20(self) -> NDArray[np.bool_]:
         """Whether each piece (n,) comes from north of 20° N."""
         return self.latitude > NORTH_LATITUDE
+
+    @cached_property
+    def places(self) -> Places:
+        """The p distinct places of origin, from south to north."""
+        return Places(*self._places[0].T)
+
+    @property
+    def place(self) -> NDArray[np.intp]:
+        """The index (n,) of each piece's place."""
+        return self._places[1]
+
+    @cached_property
+    def _places(self) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+        coordinates = np.stack([self.latitude, self.longitude], axis=1)
+        return np.unique(coordinates, axis=0, return_inverse=True)
 
     def split(self, seed: int) -> Split:
         """Shuffles and divides the rows: of 1,059, 800 to train on and 259 to validate on; of others in that ratio."""

@@ -1,7 +1,15 @@
-"""The two Keras networks: build, fit, predict, export, save. The only file that imports Keras or TensorFlow."""
+"""The three Keras networks: build, fit many at once, export, save. The only file that imports Keras or TensorFlow.
 
+Networks this small spend their training time between the steps, not in them. So all models of a fit, one for each
+split and member, stand side by side in one Keras model whose layers carry a leading axis of models, and whole epochs
+run inside one TensorFlow function.
+"""
+
+import json
 import os
-from collections.abc import Callable, Mapping
+import re
+import zipfile
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,119 +26,273 @@ import tensorflow as tf
 from numpy.typing import NDArray
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TimeRemainingColumn
 
-from models.bundle import CLASS_COUNT
 from models.features import FEATURE_COUNT, Floats
-from models.predictors import Dense, DenseNetwork
-from training.dataset import Dataset, Split
+from models.predictors import HIDDEN_ACTIVATION, Dense, DenseNetwork
+from training.dataset import Dataset
+from training.recipes import Recipe
+
+tf.get_logger().setLevel("ERROR")  # it warns of a new function for every fit, which is meant
 
 BATCH_SIZE = 64
-HIDDEN_UNITS = 32
 
-Build = Callable[[], keras.Sequential]
-
-# The hidden network keeps the weights of this epoch: the notebook saw it overfit from here on. The number is fixed
-# beforehand and not chosen by how the validation rows fare, so that they stay a measure.
-HIDDEN_EPOCHS = 40
+Labels = NDArray[np.intp]
+Rows = NDArray[np.intp]
 
 
 @dataclass(frozen=True, eq=False)
-class FittedNetwork:
-    """A trained network: the Keras model with the weights of the kept epoch (the first is 1), and the history.
+class History:
+    """Accuracy and log loss after every epoch, (epochs, splits, 2): on the training rows, then on all others."""
 
-    `history` has "loss", "accuracy", "val_loss" and "val_accuracy", a number an epoch.
+    accuracy: NDArray[np.float32]
+    log_loss: NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """What training gave: a network for each split, and Keras's own class probabilities (splits, n, classes).
+
+    `history` goes on past the kept epoch, as far as it was watched; it is None where it was not.
     """
 
-    model: keras.Sequential
-    kept_epoch: int
-    history: Mapping[str, list[float]]
+    networks: list[DenseNetwork]
+    probabilities: NDArray[np.float32]
+    history: History | None
 
 
-def build_simple() -> keras.Sequential:
-    """One layer, 68 → 2 sigmoid: 138 parameters."""
-    return keras.Sequential(
-        [keras.Input((FEATURE_COUNT,)), keras.layers.Dense(CLASS_COUNT, activation="sigmoid")], name="simple"
+class StackedDense(keras.layers.Layer):  # type: ignore[misc]
+    """The dense layers of many models side by side: (models, n, inputs) → (models, n, units)."""
+
+    def __init__(self, units: int, activation: str) -> None:
+        super().__init__()
+        self.units = units
+        self.activation = keras.activations.get(activation)
+
+    def build(self, input_shape: tuple[int, int, int]) -> None:
+        """Makes kernel (models, inputs, units) and bias (models, units)."""
+        models, _, inputs = input_shape
+        self.kernel = self.add_weight(shape=(models, inputs, self.units), initializer="zeros", name="kernel")
+        self.bias = self.add_weight(shape=(models, self.units), initializer="zeros", name="bias")
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        """Applies each model's layer to its own rows."""
+        return self.activation(tf.einsum("mni,mio->mno", inputs, self.kernel) + self.bias[:, None])
+
+
+def fit(
+    recipe: Recipe,
+    dataset: Dataset,
+    trainings: Sequence[Rows],
+    seeds: Sequence[int],
+    *,
+    watch_epochs: int = 0,
+    description: str | None = None,
+) -> Fit:
+    """Trains a network on each of several sets of training rows, all at once, each by its own seed.
+
+    With `watch_epochs` the history is kept, and training goes on for at least so many epochs; the networks and
+    probabilities are those of the recipe's own epoch all the same.
+    """
+    labels, classes = recipe.labels(dataset), recipe.classes(dataset)
+    tf.config.experimental.enable_op_determinism()
+    keras.utils.set_random_seed(seeds[0])
+    generators = [member for seed in seeds for member in np.random.default_rng(seed).spawn(recipe.members)]
+    batches = Batches(np.repeat(np.arange(len(trainings)), recipe.members), trainings, generators)
+    model = _stack(recipe, classes, generators)
+    inputs = tf.constant(dataset.features, tf.float32)
+    one_hot = tf.one_hot(labels, classes)
+    train_epoch = _epoch(model, inputs, one_hot, recipe.label_smoothing)
+    predict = tf.function(lambda: model(tf.repeat(inputs[None], len(generators), axis=0), training=False))
+    scores = []
+
+    columns = ("{task.description}", BarColumn(20), TaskProgressColumn(), TimeRemainingColumn(), "{task.fields[note]}")
+    with Progress(*columns) as progress:
+        epochs = max(recipe.epochs, watch_epochs)
+        bar = progress.add_task(description or f"{recipe.name} network", total=epochs, note="")
+        for epoch in range(1, epochs + 1):
+            train_epoch(batches.draw())
+            if watch_epochs:
+                scores.append(_scores(_averaged(predict().numpy(), recipe), labels, trainings))
+                training, validation = scores[-1][0].mean(axis=0)
+                progress.update(bar, note=f"accuracy {training:.3f} validation {validation:.3f}")
+            if epoch == recipe.epochs:
+                networks = _export(model, recipe)
+                probabilities = _averaged(predict().numpy(), recipe)
+            progress.update(bar, advance=1)
+    return Fit(networks, probabilities, History(*map(np.stack, zip(*scores, strict=True))) if scores else None)
+
+
+class Batches:
+    """Shuffled batches for many models at once, of at most BATCH_SIZE rows and within one of equal size.
+
+    Every model takes the same number of steps an epoch, however many training rows its split has.
+    """
+
+    def __init__(
+        self, split_of_model: Rows, trainings: Sequence[Rows], generators: Sequence[np.random.Generator]
+    ) -> None:
+        steps = -(-max(map(len, trainings)) // BATCH_SIZE)
+        self._shape = (len(generators), steps, BATCH_SIZE)
+        self._trainings = [trainings[split] for split in split_of_model]
+        self._generators = generators
+        self._slots = []
+        for rows in self._trainings:
+            sizes = [len(part) for part in np.array_split(rows, steps)]
+            self._slots.append(np.arange(BATCH_SIZE) < np.array(sizes)[:, None])
+
+    def draw(self) -> tf.Tensor:
+        """The row indices (steps, models, BATCH_SIZE) of an epoch; -1 where a batch is not full."""
+        batches = np.full(self._shape, -1, np.int32)
+        for batch, slots, rows, generator in zip(batches, self._slots, self._trainings, self._generators, strict=True):
+            batch[slots] = generator.permutation(rows)
+        return tf.constant(batches.swapaxes(0, 1))
+
+
+def build(recipe: Recipe, classes: int) -> keras.Model:
+    """The network as Keras's own users know it, with fresh weights; of several members, their average."""
+    keras.utils.clear_session()  # so that the layers' names do not depend on what was built before
+    members = [
+        keras.Sequential(
+            [keras.Input((FEATURE_COUNT,)), *_layers(recipe, classes, keras.layers.Dense)],
+            name=recipe.name if recipe.members == 1 else f"member_{number}",
+        )
+        for number in range(recipe.members)
+    ]
+    if recipe.members == 1:
+        return members[0]
+    inputs = keras.Input((FEATURE_COUNT,))
+    outputs = keras.layers.Average()([member(inputs) for member in members])
+    return keras.Model(inputs, outputs, name=recipe.name)
+
+
+def as_keras(recipe: Recipe, network: DenseNetwork) -> keras.Model:
+    """The exported network as a Keras model."""
+    model = build(recipe, network.classes)
+    arrays = [array for layer in network.layers for array in (layer.kernel, layer.bias)]
+    model.set_weights(
+        arrays if recipe.members == 1 else [part for member in zip(*arrays, strict=True) for part in member]
     )
+    return model
 
 
-def build_hidden() -> keras.Sequential:
-    """One hidden layer, 68 → 32 relu → 2 softmax: 2,274 parameters."""
-    return keras.Sequential(
-        [
-            keras.Input((FEATURE_COUNT,)),
-            keras.layers.Dense(HIDDEN_UNITS, activation="relu"),
-            keras.layers.Dense(CLASS_COUNT, activation="softmax"),
-        ],
-        name="hidden",
-    )
-
-
-def fit_simple(dataset: Dataset, split: Split, *, epochs: int, seed: int) -> FittedNetwork:
-    """Trains the simple network and keeps its last epoch."""
-    keras.utils.set_random_seed(seed)
-    return _fit(build_simple(), dataset, split, epochs, kept_epoch=epochs)
-
-
-def fit_hidden(dataset: Dataset, split: Split, *, epochs: int, seed: int) -> FittedNetwork:
-    """Trains the hidden network and keeps epoch 40, or the last one of fewer."""
-    keras.utils.set_random_seed(seed)
-    return _fit(build_hidden(), dataset, split, epochs, kept_epoch=min(HIDDEN_EPOCHS, epochs))
-
-
-def predict(model: keras.Sequential, features: Floats) -> NDArray[np.float32]:
-    """Keras's class probabilities (n, 2), each row divided by its sum as categorical cross-entropy does."""
+def predict(model: keras.Model, features: Floats) -> NDArray[np.float32]:
+    """Keras's class probabilities (n, classes), each row divided by its sum as categorical cross-entropy does."""
     outputs: NDArray[np.float32] = model.predict(features.astype(np.float32), verbose=0)
     probabilities: NDArray[np.float32] = outputs / outputs.sum(axis=1, keepdims=True)
     return probabilities
 
 
-def export(model: keras.Sequential) -> DenseNetwork:
-    """The same network in NumPy."""
-    return DenseNetwork(
-        [
-            Dense(layer.kernel.numpy(), layer.bias.numpy(), keras.activations.serialize(layer.activation))
-            for layer in model.layers
-        ]
-    )
+def save(model: keras.Model, path: Path) -> None:
+    """Writes a .keras file for Keras's own users; the same weights give the same bytes.
+
+    Keras writes the time of saving and the memory addresses of shared objects into its archive: here the time is that
+    of the archive format's beginning, and the objects are numbered in their order.
+    """
+    model.save(path)
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in sorted(archive.namelist())}
+    metadata = json.loads(members["metadata.json"]) | {"date_saved": "1980-01-01@00:00:00"}
+    members["metadata.json"] = json.dumps(metadata).encode()
+    numbers: dict[str, str] = {}
+    members["config.json"] = re.sub(
+        r'(?<="shared_object_id": )\d+',
+        lambda found: numbers.setdefault(found[0], str(len(numbers))),
+        members["config.json"].decode(),
+    ).encode()
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(zipfile.ZipInfo(name), content)
 
 
-def save(model: keras.Sequential, path: Path) -> None:
-    """Writes a .keras file for Keras's own users: architecture and weights, without the optimizer's state."""
-    uncompiled = keras.Sequential.from_config(model.get_config())
-    uncompiled.set_weights(model.get_weights())
-    uncompiled.save(path)
+def _layers(recipe: Recipe, classes: int, dense: Callable[[int, str], keras.layers.Layer]) -> list[keras.layers.Layer]:
+    layers = [keras.layers.GaussianNoise(recipe.input_noise)] if recipe.input_noise else []
+    if recipe.hidden_units:
+        layers.append(dense(recipe.hidden_units, HIDDEN_ACTIVATION))
+    if recipe.dropout:
+        layers.append(keras.layers.Dropout(recipe.dropout))
+    return [*layers, dense(classes, recipe.activation)]
 
 
-def _fit(model: keras.Sequential, dataset: Dataset, split: Split, epochs: int, kept_epoch: int) -> FittedNetwork:
-    tf.config.experimental.enable_op_determinism()
-    features = dataset.features.astype(np.float32)
-    one_hot = np.eye(CLASS_COUNT, dtype=np.float32)[dataset.north_of_20.astype(np.intp)]
-    kept_weights: list[NDArray[np.float32]] = []
+def _stack(recipe: Recipe, classes: int, generators: Sequence[np.random.Generator]) -> keras.Sequential:
+    """A model of one network for each generator, with Glorot's uniform kernels drawn from it and biases of zero."""
+    inputs = keras.Input((None, FEATURE_COUNT), batch_size=len(generators))
+    model = keras.Sequential([inputs, *_layers(recipe, classes, StackedDense)])
+    for layer in model.layers:
+        if isinstance(layer, StackedDense):
+            _, rows, columns = layer.kernel.shape
+            limit = np.sqrt(6 / (rows + columns))
+            layer.kernel.assign([generator.uniform(-limit, limit, (rows, columns)) for generator in generators])
+    return model
 
-    columns = (
-        "{task.description}",
-        BarColumn(20),
-        TaskProgressColumn(),
-        TimeRemainingColumn(),
-        "{task.fields[scores]}",
-    )
-    with Progress(*columns) as progress:
-        bar = progress.add_task(f"{model.name} network", total=epochs, scores="")
 
-        def on_epoch_end(epoch: int, logs: Mapping[str, float]) -> None:
-            if epoch + 1 == kept_epoch:
-                kept_weights.extend(model.get_weights())
-            scores = f"accuracy {logs['accuracy']:.3f} validation {logs['val_accuracy']:.3f}"
-            progress.update(bar, advance=1, scores=scores)
+def _epoch(
+    model: keras.Sequential, inputs: tf.Tensor, one_hot: tf.Tensor, label_smoothing: float
+) -> Callable[[tf.Tensor], None]:
+    """The function that trains all models for one epoch of batches (steps, models, BATCH_SIZE)."""
+    variables = model.trainable_variables
+    optimizer = keras.optimizers.Adam()
+    optimizer.build(variables)
 
-        model.compile(optimizer="adam", loss="categorical_crossentropy", metrics=["accuracy"])
-        history = model.fit(
-            features[split.training],
-            one_hot[split.training],
-            batch_size=BATCH_SIZE,
-            epochs=epochs,
-            validation_data=(features[split.validation], one_hot[split.validation]),
-            callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=on_epoch_end)],
-            verbose=0,
+    @tf.function  # type: ignore[untyped-decorator]
+    def train_epoch(batches: tf.Tensor) -> None:
+        for batch in batches:
+            rows, weights = tf.maximum(batch, 0), tf.cast(batch >= 0, tf.float32)
+            with tf.GradientTape() as tape:
+                outputs = model(tf.gather(inputs, rows), training=True)
+                # Divided here: Keras would train the softmax of the logits that it finds behind sigmoid outputs, which
+                # is not what they predict.
+                probabilities = outputs / tf.reduce_sum(outputs, axis=2, keepdims=True)
+                losses = keras.losses.categorical_crossentropy(
+                    tf.gather(one_hot, rows), probabilities, label_smoothing=label_smoothing
+                )
+                # The sum over models of each one's mean: the gradient of a weight is that of its own model.
+                loss = tf.reduce_sum(tf.reduce_sum(weights * losses, axis=1) / tf.reduce_sum(weights, axis=1))
+            optimizer.apply(tape.gradient(loss, variables), variables)
+
+    return train_epoch  # type: ignore[no-any-return]
+
+
+def _averaged(outputs: NDArray[np.float32], recipe: Recipe) -> NDArray[np.float32]:
+    """Outputs (splits · members, n, classes) as probabilities (splits, n, classes)."""
+    probabilities = outputs / outputs.sum(axis=2, keepdims=True)
+    averaged: NDArray[np.float32] = probabilities.reshape(-1, recipe.members, *outputs.shape[1:]).mean(axis=1)
+    return averaged
+
+
+def _scores(
+    probabilities: NDArray[np.float32], labels: Labels, trainings: Sequence[Rows]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Accuracy and log loss (splits, 2) on each split's training rows and on all other rows."""
+    correct = probabilities.argmax(axis=2) == labels
+    losses = -np.log(np.maximum(probabilities[:, np.arange(len(labels)), labels], np.finfo(np.float32).tiny))
+    return tuple(  # type: ignore[return-value]
+        np.array(
+            [
+                (values[rows].mean(), np.delete(values, rows).mean())
+                for values, rows in zip(measure, trainings, strict=True)
+            ],
+            np.float32,
         )
-    model.set_weights(kept_weights)
-    return FittedNetwork(model, kept_epoch, history.history)
+        for measure in (correct, losses)
+    )
+
+
+def _export(model: keras.Sequential, recipe: Recipe) -> list[DenseNetwork]:
+    """The networks in NumPy, one for each split; those of several members with a leading axis of members."""
+    layers = [layer for layer in model.layers if isinstance(layer, StackedDense)]
+    kernels = [layer.kernel.numpy() for layer in layers]
+    biases = [layer.bias.numpy() for layer in layers]
+    activations = [keras.activations.serialize(layer.activation) for layer in layers]
+    models = range(0, len(kernels[0]), recipe.members)
+    return [
+        DenseNetwork(
+            [
+                Dense(_members(kernel, first, recipe), _members(bias, first, recipe), activation)
+                for kernel, bias, activation in zip(kernels, biases, activations, strict=True)
+            ]
+        )
+        for first in models
+    ]
+
+
+def _members(array: NDArray[np.float32], first: int, recipe: Recipe) -> NDArray[np.float32]:
+    return array[first] if recipe.members == 1 else array[first : first + recipe.members]

@@ -1,3 +1,4 @@
+import json
 import os
 import pty
 import re
@@ -11,7 +12,7 @@ import pytest
 
 from models.bundle import DEFAULT_BUNDLE, Manifest, ModelBundle, load_bundle, save_bundle
 from models.predictors import NearestCentroid
-from training import evaluate
+from training import agreement
 from training.__main__ import main
 
 COMMAND = [sys.executable, "-m", "training"]
@@ -34,6 +35,14 @@ def own_file(made_lines: list[str], tmp_path: Path) -> Path:
     return path
 
 
+FILES = {"bundle.npz", "simple.keras", "hidden.keras", "places.keras"}
+
+
+def written(folder: Path) -> dict[str, bytes]:
+    """Every file under a folder, by its name there."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
 def figures(manifest: Manifest) -> list[float]:
     accuracies = [
         accuracy
@@ -46,13 +55,23 @@ def figures(manifest: Manifest) -> list[float]:
 def test_default_run_reproduces_the_committed_figures(data_file: Path, tmp_path: Path, bundle: ModelBundle) -> None:
     run = train("--output", tmp_path, data=data_file)
     assert run.returncode == 0, run.stderr
-    assert {path.name for path in tmp_path.iterdir()} == {"bundle.npz", "simple.keras", "hidden.keras"}
+    fresh, committed = written(tmp_path), written(DEFAULT_BUNDLE.parent)
+    assert fresh.keys() == committed.keys()
     trained = load_bundle(tmp_path / "bundle.npz")
     assert trained.manifest.data_sha256 == bundle.manifest.data_sha256
     assert trained.manifest.kmeans_cost == pytest.approx(bundle.manifest.kmeans_cost)
     assert [genre.size for genre in trained.manifest.genres] == [genre.size for genre in bundle.manifest.genres]
     # Another processor may round otherwise; a few of 259 rows may then change sides.
     assert figures(trained.manifest) == pytest.approx(figures(bundle.manifest), abs=0.015)
+    evaluated, reported = (json.loads(files["metrics.json"]) for files in (fresh, committed))
+    assert evaluated["model_version"] == trained.version
+    for protocol, models in reported["north"].items():
+        for model, metrics in models.items():
+            accuracy = evaluated["north"][protocol][model]["accuracy"]["mean"]
+            assert accuracy == pytest.approx(metrics["accuracy"]["mean"], abs=0.01 if "random" in protocol else 0.03)
+    # On a machine that gives the committed models, all else is as committed too.
+    if trained.fingerprint == bundle.fingerprint and evaluated["libraries"] == reported["libraries"]:
+        assert fresh == committed
 
     shown = run.stdout
     assert "1,059: 800 to train, 259 to validate" in shown
@@ -62,28 +81,59 @@ def test_default_run_reproduces_the_committed_figures(data_file: Path, tmp_path:
         assert f"{network.training_accuracy:.3f}" in shown
         assert f"{network.validation_accuracy:.3f}" in shown
     assert trained.version in shown
-    assert "bundle.npz" in shown
+    assert "22 files in" in shown
     assert "seconds" in shown
 
 
-def test_same_seed_gives_the_same_fingerprint_and_another_seed_another(data_file: Path, tmp_path: Path) -> None:
-    fingerprints = []
+def test_same_seed_gives_the_same_models_and_another_seed_others(data_file: Path, tmp_path: Path) -> None:
     for output, seed in (("first", 7), ("second", 7), ("third", 8)):
-        run = train("--data", data_file, "--output", tmp_path / output, "--seed", seed, "--epochs", 3)
+        run = train("--data", data_file, "--output", tmp_path / output, "--seed", seed, "--epochs", 3, "--quick")
         assert run.returncode == 0, run.stderr
-        fingerprints.append(load_bundle(tmp_path / output / "bundle.npz").fingerprint)
-    assert fingerprints[0] == fingerprints[1] != fingerprints[2]
+        assert written(tmp_path / output).keys() == FILES
+    first, second, third = (written(tmp_path / output) for output in ("first", "second", "third"))
+    assert first == second
+    assert all(first[name] != third[name] for name in FILES)
 
 
-def test_own_file_and_options_are_taken(own_file: Path, tmp_path: Path) -> None:
-    run = train(
-        "--data", own_file, "--no-verify", "--genres", 3, "--epochs", 2, "--output", tmp_path / "new" / "folder"
-    )
-    assert run.returncode == 0, run.stderr
-    manifest = load_bundle(tmp_path / "new" / "folder" / "bundle.npz").manifest
+def test_whole_report_is_the_same_byte_for_byte(own_file: Path, tmp_path: Path) -> None:
+    for output in ("first", "second"):
+        run = train(
+            "--data", own_file, "--no-verify", "--genres", 3, "--epochs", 2, "--output", tmp_path / "new" / output
+        )
+        assert run.returncode == 0, run.stderr
+    first, second = (written(tmp_path / "new" / output) for output in ("first", "second"))
+    assert first == second
+    assert len(first) == len(FILES) + 2 + 16
+    card = first["MODEL_CARD.md"].decode()
+    assert "A file of the user's own" in card
+    assert "| 3 relu" not in card
+    manifest = load_bundle(tmp_path / "new" / "first" / "bundle.npz").manifest
     assert (manifest.rows, manifest.training_rows, manifest.validation_rows) == (60, 45, 15)
     assert [genre.size for genre in manifest.genres] == [20, 20, 20]
     assert {network.epochs for network in manifest.networks.values()} == {2}
+    assert [place.country for place in manifest.places] == ["Kenya", "Japan", "Italy"]
+
+
+def test_quick_models_are_those_of_the_whole_run(own_file: Path, tmp_path: Path) -> None:
+    options = ["--data", own_file, "--no-verify", "--genres", 3, "--epochs", 2]
+    assert train(*options, "--output", tmp_path / "whole").returncode == 0
+    assert train(*options, "--output", tmp_path / "quick", "--quick").returncode == 0
+    whole, quick = written(tmp_path / "whole"), written(tmp_path / "quick")
+    assert quick.keys() == FILES
+    assert {name: whole[name] for name in FILES} == quick
+
+
+def test_data_too_small_to_evaluate_are_refused_unless_quick(made_lines: list[str], tmp_path: Path) -> None:
+    path = tmp_path / "few.txt"
+    path.write_text("\n".join(made_lines[:9]))
+    options = ["--data", path, "--no-verify", "--genres", 3, "--epochs", 1, "--output", tmp_path / "output"]
+    run = train(*options)
+    assert run.returncode == 2
+    assert "these data are too few to be evaluated" in run.stderr
+    assert run.stderr.rstrip().endswith("pass --quick")
+    assert written(tmp_path / "output") == {}
+    assert train(*options, "--quick").returncode == 0
+    assert written(tmp_path / "output").keys() == FILES
 
 
 @pytest.mark.parametrize(
@@ -113,7 +163,7 @@ def test_mistake_is_one_sentence_and_status_2(own_file: Path, arguments: list[st
 def test_help_names_every_option() -> None:
     run = train("--help")
     assert run.returncode == 0
-    for option in ("--data", "--no-verify", "--output", "--seed", "--genres", "--epochs"):
+    for option in ("--data", "--no-verify", "--output", "--seed", "--genres", "--epochs", "--quick"):
         assert option in run.stdout
 
 
@@ -126,11 +176,14 @@ def test_models_that_disagree_with_training_are_not_saved(
     disagreement: str,
 ) -> None:
     if "Keras" in disagreement:
-        monkeypatch.setattr(evaluate, "MAX_DIFFERENCE", 0.0)
+        monkeypatch.setattr(agreement, "MAX_DIFFERENCE", 0.0)
     else:
         monkeypatch.setattr(NearestCentroid, "predict", lambda *_: np.zeros(60, np.intp))
     output = tmp_path / "output"
-    arguments = ["--data", str(own_file), "--no-verify", "--genres", "3", "--epochs", "1", "--output", str(output)]
+    arguments = [
+        *("--data", str(own_file), "--no-verify", "--genres", "3", "--epochs", "1"),
+        *("--output", str(output), "--quick"),
+    ]
     assert main(arguments) == 2
     assert disagreement in capsys.readouterr().err
     assert list(output.iterdir()) == []
@@ -144,14 +197,15 @@ def test_interrupt_while_saving_leaves_all_files_as_they_were(
 
     output = tmp_path / "output"
     output.mkdir()
-    for name in ("simple.keras", "hidden.keras", "bundle.npz"):
+    for name in FILES:
         (output / name).write_text("old")
     monkeypatch.setattr("training.__main__.save_bundle", interrupt)
-    arguments = ["--data", str(own_file), "--no-verify", "--genres", "3", "--epochs", "1", "--output", str(output)]
+    arguments = [
+        *("--data", str(own_file), "--no-verify", "--genres", "3", "--epochs", "1"),
+        *("--output", str(output), "--quick"),
+    ]
     assert main(arguments) == 130
-    assert {path.name: path.read_text() for path in output.iterdir()} == dict.fromkeys(
-        ("simple.keras", "hidden.keras", "bundle.npz"), "old"
-    )
+    assert {path.name: path.read_text() for path in output.iterdir()} == dict.fromkeys(FILES, "old")
 
 
 def test_interrupt_leaves_the_old_bundle_whole(own_file: Path, tmp_path: Path, bundle: ModelBundle) -> None:
@@ -168,7 +222,7 @@ def test_interrupt_leaves_the_old_bundle_whole(own_file: Path, tmp_path: Path, b
     ) as process:
         os.close(process_side)
         shown = b""
-        while not re.search(rb"simple network.*accuracy", shown):
+        while not re.search(rb"simple network.*%", shown):
             shown += os.read(terminal, 4096)
         process.send_signal(signal.SIGINT)
         while chunk := read_terminal(terminal):

@@ -1,0 +1,103 @@
+import dataclasses
+
+import numpy as np
+import pytest
+
+from models.bundle import ModelBundle
+from training import evaluate
+from training.dataset import Dataset
+from training.recipes import RECIPES
+
+
+@pytest.fixture(scope="module")
+def quick(made: Dataset) -> evaluate.Evaluation:
+    """The whole evaluation of made data, with networks trained for few epochs."""
+    return evaluate.evaluate(made, [dataclasses.replace(recipe, epochs=60) for recipe in RECIPES], seed=0)
+
+
+def test_twenty_random_splits_of_800_and_259(dataset: Dataset) -> None:
+    protocol, _, _ = evaluate.protocols(dataset, 0)
+    assert len(protocol.splits) == 20
+    assert protocol.validation_share == pytest.approx(259 / 800)
+    for number, split in enumerate(protocol.splits):
+        assert (len(split.training), len(split.validation)) == (800, 259)
+        assert sorted([*split.training, *split.validation]) == list(range(1059))
+        np.testing.assert_array_equal(split.validation, dataset.split(number).validation)
+    assert len({tuple(split.validation) for split in protocol.splits}) == 20
+
+
+@pytest.mark.parametrize("position", [1, 2])
+def test_folds_leave_out_every_row_once(dataset: Dataset, position: int) -> None:
+    protocol = evaluate.protocols(dataset, 0)[position]
+    assert len(protocol.splits) == (10, 11)[position - 1]
+    assert sorted(np.concatenate([split.validation for split in protocol.splits])) == list(range(1059))
+    for split in protocol.splits:
+        assert not set(split.training) & set(split.validation)
+        assert len(split.training) + len(split.validation) == 1059
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_no_held_out_place_is_on_both_sides(dataset: Dataset, seed: int) -> None:
+    for split in evaluate.held_out_places(dataset, seed):
+        held_out = set(dataset.place[split.validation])
+        assert len(held_out) == 3
+        assert not held_out & set(dataset.place[split.training])
+        sides = dataset.north_of_20[split.validation]
+        assert sides.any()
+        assert not sides.all()
+
+
+def test_every_model_has_every_metric_under_every_protocol(quick: evaluate.Evaluation) -> None:
+    models = {"simple", "hidden", "places", "majority", "logistic regression", "7 nearest neighbours"}
+    models |= {"RBF SVM (C = 3)", "gradient boosting"}
+    assert set(quick.north) == {"random splits", "ten folds", "held-out places"}
+    for figures in quick.north.values():
+        assert set(figures) == models
+        for metrics in figures.values():
+            assert set(metrics) == {"accuracy", "log_loss", "calibration_error", "area_under_roc"}
+    assert set(quick.place) == {"top_1", "top_3"}
+    assert set(quick.origin) == {
+        "places",
+        "random forest on coordinates",
+        "7 nearest neighbours on coordinates",
+    }
+
+
+def test_figures_are_of_unseen_rows(quick: evaluate.Evaluation, made: Dataset) -> None:
+    """The made places are easy to tell apart, but a place that was never seen cannot be named."""
+    assert quick.north["ten folds"]["logistic regression"]["accuracy"].mean > 0.95
+    assert quick.place["top_1"].mean > 0.6
+    assert quick.place["top_3"].mean == 1.0
+    accuracy = np.mean((quick.held_out_north > 0.5) == made.north_of_20)
+    assert accuracy < np.mean((quick.fold_north > 0.5) == made.north_of_20)
+    # With Kenya held out, all training rows are north, so every baseline calls Kenya north.
+    kenya = quick.north["held-out places"]["logistic regression"]["accuracy"]
+    assert kenya.low < kenya.mean < 0.9
+
+
+def test_out_of_fold_probabilities_are_whole(quick: evaluate.Evaluation, made: Dataset) -> None:
+    assert quick.place_probabilities.shape == (len(made), 3)
+    np.testing.assert_allclose(quick.place_probabilities.sum(axis=1), 1, atol=1e-5)
+    np.testing.assert_allclose(quick.fold_north, quick.place_probabilities[:, 1:].sum(axis=1), atol=1e-5)
+
+
+def test_origin_errors_are_distances_on_earth(quick: evaluate.Evaluation) -> None:
+    for figures in quick.origin.values():
+        assert 0 <= figures["mean_error_km"].mean < 20_016
+        assert 0 <= figures["median_error_km"].mean < 20_016
+    assert (
+        quick.origin["places"]["mean_error_km"].mean
+        < quick.origin["7 nearest neighbours on coordinates"]["mean_error_km"].mean + 3_000
+    )
+    assert quick.origin["places"]["expected_error_km"].mean > 0
+
+
+def test_histories_go_on_to_the_notebooks_last_epoch(quick: evaluate.Evaluation) -> None:
+    assert set(quick.histories) == {"simple", "hidden"}
+    assert {history.accuracy.shape for history in quick.histories.values()} == {(100, 20, 2)}
+
+
+def test_networks_of_the_evaluation_are_those_of_the_bundle(bundle: ModelBundle) -> None:
+    assert {recipe.name: recipe.epochs for recipe in RECIPES} == {
+        name: summary.epochs for name, summary in bundle.manifest.networks.items()
+    }

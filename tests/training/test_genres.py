@@ -1,0 +1,47 @@
+import numpy as np
+import pytest
+from sklearn.metrics import silhouette_score
+
+from training import genres, kmeans
+from training.dataset import Dataset
+
+
+def test_clear_clusters_are_stable_and_apart(made: Dataset) -> None:
+    clustering = kmeans.fit(made.features, 3, seed=0)
+    quality = genres.examine(made, clustering, seed=0)
+    assert quality.stability_over_seeds.least == pytest.approx(1.0)
+    assert quality.stability_over_bootstraps.mean > 0.95
+    assert quality.silhouette == pytest.approx(silhouette_score(made.features, clustering.labels))
+    assert quality.silhouette == pytest.approx(
+        np.average([genre.silhouette for genre in quality.genres], weights=clustering.sizes)
+    )
+
+
+def test_clusters_of_noise_are_not_stable() -> None:
+    rows = np.random.default_rng(0).normal(size=(200, 68))
+    noise = Dataset(rows, np.zeros(200), np.zeros(200), "")
+    quality = genres.examine(noise, kmeans.fit(rows, 5, seed=0), seed=0)
+    assert quality.stability_over_seeds.mean < 0.5
+    assert quality.stability_over_bootstraps.mean < 0.5
+
+
+def test_distinctive_features_are_those_farthest_from_the_mean(made: Dataset) -> None:
+    features = made.features.copy()
+    labels = np.arange(60) % 3
+    features[labels == 1, 40] += 50
+    features[labels == 1, 7] -= 20
+    changed = Dataset(features, made.latitude, made.longitude, "")
+    clustering = kmeans.Clustering(
+        np.array([features[labels == each].mean(axis=0) for each in range(3)]), labels, (), True
+    )
+    first, second, *others = genres.examine(changed, clustering, seed=0).genres[1].distinctive_features
+    assert first.feature == 41
+    assert first.z_score == pytest.approx(np.sqrt(2), abs=0.05)  # a third of the rows, far from the rest
+    assert second.feature == 8
+    assert second.z_score < -1
+    assert len(others) == 8
+
+
+def test_one_genre_has_no_silhouette_to_speak_of(made: Dataset) -> None:
+    quality = genres.examine(made, kmeans.fit(made.features, 1, seed=0), seed=0)
+    assert quality.silhouette == 0.0

@@ -1,0 +1,221 @@
+"""What the networks are worth on pieces that they did not see: many splits, baselines beside them, and intervals."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.bundle import probability_of_north
+from models.features import Floats
+from models.origin import great_circle_km
+from training import baselines, metrics, networks
+from training.dataset import Dataset, Split
+from training.metrics import Estimate, Reliability
+from training.networks import History
+from training.notebook import EPOCHS
+from training.recipes import PLACES, Recipe
+
+RANDOM_SPLITS = 20
+FOLDS = 10
+PLACE_FOLDS = 11
+
+METRICS: dict[str, Callable[[Floats, NDArray[np.bool_]], float]] = {
+    "accuracy": metrics.accuracy,
+    "log_loss": metrics.log_loss,
+    "calibration_error": metrics.calibration_error,
+    "area_under_roc": metrics.area_under_roc,
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Protocol:
+    """A way to divide the rows, and each of its splits."""
+
+    name: str
+    splits: list[Split]
+
+    @property
+    def validation_share(self) -> float:
+        """The mean ratio of validation rows to training rows."""
+        return float(np.mean([len(split.validation) / len(split.training) for split in self.splits]))
+
+    def estimate(self, values: Iterable[float]) -> Estimate:
+        """The mean, spread and interval of a figure that each split has one of."""
+        return metrics.estimate(list(values), self.validation_share)
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """All that was measured on unseen rows.
+
+    `north`: protocol → model → metric, for the side of 20° N. `place`: over ten folds, how often the true place is the
+    likeliest or among the three likeliest. `origin`: over ten folds, model → error in km. `reliability` and
+    `pooled_calibration_error`: by network, over the validation rows of all random splits. By the places network,
+    each row from the fold that did not train on it: `place_probabilities` (n, p) and, of north, `fold_north` (n,) over
+    ten folds, and `held_out_north` (n,) with whole places held out.
+    """
+
+    north: dict[str, dict[str, dict[str, Estimate]]]
+    pooled_calibration_error: dict[str, float]
+    place: dict[str, Estimate]
+    origin: dict[str, dict[str, Estimate]]
+    reliability: dict[str, Reliability]
+    histories: dict[str, History]
+    place_probabilities: NDArray[np.float32]
+    fold_north: NDArray[np.float32]
+    held_out_north: NDArray[np.float32]
+
+
+def protocols(dataset: Dataset, seed: int) -> tuple[Protocol, Protocol, Protocol]:
+    """20 random splits, ten folds, and 11 folds that hold out whole places."""
+    return (
+        Protocol("random splits", [dataset.split(seed + number) for number in range(RANDOM_SPLITS)]),
+        Protocol("ten folds", ten_folds(dataset, seed)),
+        Protocol("held-out places", held_out_places(dataset, seed)),
+    )
+
+
+def ten_folds(dataset: Dataset, seed: int) -> list[Split]:
+    """Shuffles the rows into ten parts; each is validated on once."""
+    order = np.random.default_rng(seed).permutation(len(dataset))
+    return [_held_out(np.isin(np.arange(len(dataset)), part)) for part in np.array_split(order, FOLDS)]
+
+
+def held_out_places(dataset: Dataset, seed: int) -> list[Split]:
+    """Deals the places into 11 folds, those of one side of 20° N after the other, so that each fold has both.
+
+    No place is on both sides of a split.
+    """
+    generator = np.random.default_rng(seed)
+    north = dataset.places.north_of_20
+    order = np.concatenate([generator.permutation(np.flatnonzero(side)) for side in (~north, north)])
+    folds = min(PLACE_FOLDS, len(order))
+    fold_of_place = np.empty(len(order), np.intp)
+    fold_of_place[order] = np.arange(len(order)) % folds
+    return [_held_out(fold_of_place[dataset.place] == fold) for fold in range(folds)]
+
+
+def evaluate(dataset: Dataset, recipes: Sequence[Recipe], seed: int) -> Evaluation:
+    """Fits a network of every recipe and every baseline on every split and measures them on the rows left out."""
+    random_splits, folds, by_place = protocols(dataset, seed)
+    north: dict[str, dict[str, Sequence[Floats]]] = {}
+    fits = {}
+    for protocol in (random_splits, folds, by_place):
+        predictions: dict[str, Sequence[Floats]] = {}
+        north[protocol.name] = predictions
+        for recipe in recipes:
+            fit = fits[protocol.name, recipe.name] = _fit(recipe, dataset, protocol, seed)
+            probabilities = probability_of_north(recipe.name, fit.probabilities, dataset.places)
+            predictions[recipe.name] = [
+                row[split.validation] for row, split in zip(probabilities, protocol.splits, strict=True)
+            ]
+        for name in baselines.CLASSIFIERS:
+            predictions[name] = baselines.north_of_20(name, dataset, protocol.splits)
+
+    place_probabilities = _out_of_fold(fits[folds.name, PLACES.name].probabilities, folds)
+    pooled = {
+        recipe.name: _pooled_reliability(north[random_splits.name][recipe.name], random_splits, dataset)
+        for recipe in recipes
+    }
+    return Evaluation(
+        north={
+            protocol.name: {
+                model: _measure(dataset, protocol, predictions) for model, predictions in north[protocol.name].items()
+            }
+            for protocol in (random_splits, folds, by_place)
+        },
+        pooled_calibration_error={name: reliability.calibration_error for name, reliability in pooled.items()},
+        place=_measure_places(dataset, folds, place_probabilities),
+        origin=_measure_origins(dataset, folds, place_probabilities),
+        reliability=pooled,
+        histories={
+            recipe.name: history for recipe in recipes if (history := fits[random_splits.name, recipe.name].history)
+        },
+        place_probabilities=place_probabilities,
+        fold_north=probability_of_north(PLACES.name, place_probabilities, dataset.places),
+        held_out_north=probability_of_north(
+            PLACES.name, _out_of_fold(fits[by_place.name, PLACES.name].probabilities, by_place), dataset.places
+        ),
+    )
+
+
+def _held_out(rows: NDArray[np.bool_]) -> Split:
+    return Split(np.flatnonzero(~rows), np.flatnonzero(rows))
+
+
+def _fit(recipe: Recipe, dataset: Dataset, protocol: Protocol, seed: int) -> networks.Fit:
+    watched = protocol.name == "random splits" and recipe.name != PLACES.name
+    return networks.fit(
+        recipe,
+        dataset,
+        [split.training for split in protocol.splits],
+        range(seed, seed + len(protocol.splits)),
+        watch_epochs=EPOCHS if watched else 0,
+        description=f"{recipe.name} network, {len(protocol.splits)} {protocol.name}",
+    )
+
+
+def _measure(dataset: Dataset, protocol: Protocol, predictions: Sequence[Floats]) -> dict[str, Estimate]:
+    return {
+        name: protocol.estimate(
+            metric(probabilities, dataset.north_of_20[split.validation])
+            for probabilities, split in zip(predictions, protocol.splits, strict=True)
+        )
+        for name, metric in METRICS.items()
+    }
+
+
+def _measure_places(dataset: Dataset, folds: Protocol, probabilities: NDArray[np.float32]) -> dict[str, Estimate]:
+    return {
+        f"top_{top}": folds.estimate(
+            metrics.top_share(probabilities[split.validation], dataset.place[split.validation], top)
+            for split in folds.splits
+        )
+        for top in (1, 3)
+    }
+
+
+def _measure_origins(
+    dataset: Dataset, folds: Protocol, probabilities: NDArray[np.float32]
+) -> dict[str, dict[str, Estimate]]:
+    """Distances in km from the true origin to the predicted one, over ten folds, mean and median of each."""
+    origins = dataset.places.origins(probabilities)
+    predictions: Mapping[str, list[NDArray[np.float64]]] = {
+        PLACES.name: [
+            np.stack([origins.latitude, origins.longitude], axis=1)[split.validation] for split in folds.splits
+        ],
+        **{name: baselines.coordinates(name, dataset, folds.splits) for name in baselines.REGRESSORS},
+    }
+    figures = {}
+    for name, points in predictions.items():
+        errors = [
+            great_circle_km(
+                predicted[:, 0],
+                predicted[:, 1],
+                dataset.latitude[split.validation],
+                dataset.longitude[split.validation],
+            )
+            for predicted, split in zip(points, folds.splits, strict=True)
+        ]
+        figures[name] = {
+            "mean_error_km": folds.estimate(float(error.mean()) for error in errors),
+            "median_error_km": folds.estimate(float(np.median(error)) for error in errors),
+        }
+    figures[PLACES.name]["expected_error_km"] = folds.estimate(
+        float(origins.expected_error_km[split.validation].mean()) for split in folds.splits
+    )
+    return figures
+
+
+def _pooled_reliability(predictions: Sequence[Floats], protocol: Protocol, dataset: Dataset) -> Reliability:
+    sides = np.concatenate([dataset.north_of_20[split.validation] for split in protocol.splits])
+    return metrics.reliability(np.concatenate(predictions), sides)
+
+
+def _out_of_fold(probabilities: NDArray[np.float32], protocol: Protocol) -> NDArray[np.float32]:
+    """The probabilities (n, p) of each row from the fold that did not train on it, of all (folds, n, p)."""
+    rows = np.empty(probabilities.shape[1:], np.float32)
+    for fold, split in zip(probabilities, protocol.splits, strict=True):
+        rows[split.validation] = fold[split.validation]
+    return rows

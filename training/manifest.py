@@ -1,0 +1,82 @@
+"""What a bundle says of itself: where it comes from, its genres and places, how its networks do on its own split."""
+
+import platform
+from collections import Counter
+from importlib.metadata import version
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.bundle import GenreSummary, Manifest, NetworkSummary, Place, probability_of_north
+from models.predictors import DenseNetwork
+from training import metrics
+from training.dataset import Dataset, Split
+from training.kmeans import Clustering
+from training.places import COUNTRIES
+from training.recipes import Recipe
+
+LIBRARIES = ("numpy", "keras", "tensorflow")
+PLACES_PER_GENRE = 5
+
+
+def describe(
+    dataset: Dataset, split: Split, seed: int, clustering: Clustering, networks: dict[Recipe, DenseNetwork]
+) -> Manifest:
+    """The manifest of models that were fitted with this split and seed."""
+    return Manifest(
+        data_sha256=dataset.sha256,
+        rows=len(dataset),
+        rows_north_of_20=int(dataset.north_of_20.sum()),
+        training_rows=len(split.training),
+        validation_rows=len(split.validation),
+        seed=seed,
+        libraries={"python": platform.python_version()} | {library: version(library) for library in LIBRARIES},
+        kmeans_cost=clustering.cost,
+        kmeans_iterations=len(clustering.costs),
+        majority_accuracy=majority_accuracy(dataset, split),
+        places=summarize_places(dataset),
+        genres=tuple(summarize_genre(dataset, clustering.labels == genre) for genre in range(len(clustering.sizes))),
+        networks={
+            recipe.name: summarize_network(recipe, network, dataset, split) for recipe, network in networks.items()
+        },
+    )
+
+
+def majority_accuracy(dataset: Dataset, split: Split) -> float:
+    """The validation accuracy of always answering the side that is commoner among the training rows."""
+    commoner = dataset.north_of_20[split.training].mean() > 0.5
+    return float(np.mean(dataset.north_of_20[split.validation] == commoner))
+
+
+def summarize_network(recipe: Recipe, network: DenseNetwork, dataset: Dataset, split: Split) -> NetworkSummary:
+    """The network's accuracy and log loss in telling north of 20° N on both sides of the split."""
+    probabilities = probability_of_north(recipe.name, network.predict(dataset.features), dataset.places)
+    training, validation = (
+        (probabilities[rows], dataset.north_of_20[rows]) for rows in (split.training, split.validation)
+    )
+    return NetworkSummary(
+        activations=tuple(layer.activation for layer in network.layers),
+        epochs=recipe.epochs,
+        training_accuracy=metrics.accuracy(*training),
+        training_log_loss=metrics.log_loss(*training),
+        validation_accuracy=metrics.accuracy(*validation),
+        validation_log_loss=metrics.log_loss(*validation),
+    )
+
+
+def summarize_places(dataset: Dataset) -> tuple[Place, ...]:
+    """Every place of the data, from south to north, with its share of the pieces."""
+    return tuple(_place(dataset, place, count / len(dataset)) for place, count in enumerate(np.bincount(dataset.place)))
+
+
+def summarize_genre(dataset: Dataset, members: NDArray[np.bool_]) -> GenreSummary:
+    """A genre's size, its share north of 20° N, and its commonest places of origin, from its members (n,)."""
+    size = int(members.sum())
+    commonest = Counter(dataset.place[members].tolist()).most_common(PLACES_PER_GENRE)
+    places = tuple(_place(dataset, place, count / size) for place, count in commonest)
+    return GenreSummary(size, float(dataset.north_of_20[members].mean()), places)
+
+
+def _place(dataset: Dataset, place: int, share: float) -> Place:
+    latitude, longitude = float(dataset.places.latitude[place]), float(dataset.places.longitude[place])
+    return Place(COUNTRIES.get((latitude, longitude)), latitude, longitude, float(share))
