@@ -15,11 +15,16 @@ from service.settings import Settings, SettingsError, read_settings
 
 DESCRIPTION = """
 Send the 68 audio features of a piece of traditional music; get its **genre** (one of the clusters that K-means found in
-1,059 pieces from 33 places) and whether it comes from **north of 20° N**.
+1,059 pieces from 33 places), its **origin** among these places, and whether it comes from **north of 20° N**.
 
 The features are those of the UCI data set *Geographical Original of Music*, in its column order and standardised as
-there. The networks recognise pieces that resemble the ones they learned from; they do not know where on Earth music of
-a place they never heard comes from. Every reply names the model version that gave it; every error is a *problem*
+there.
+
+The networks tell *which of the 33 places, or recordings, a piece resembles*, and not where on Earth unheard music comes
+from. On unseen pieces of the 33 places, `places` tells the side of 20° N of about 80 in 100. Where a whole place is
+held out of training, every network falls to between 65 and 70 in 100, and always answering north is right for 64.
+
+Every reply names the model version that gave it; every error is a *problem*
 (RFC 9457) that says what to mend.
 """
 
@@ -83,7 +88,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     service = Service(
         title="music-origin",
         version="0.1.0",
-        summary="Genre and side of 20° N of traditional music, from 68 audio features.",
+        summary="Genre, origin and side of 20° N of traditional music, from 68 audio features.",
         description=DESCRIPTION,
         license_info={"name": "MIT", "identifier": "MIT"},
         docs_url=None,
@@ -103,8 +108,9 @@ def warm_up(bundle: ModelBundle) -> None:
     """Makes one prediction of each kind, so that the first request does not wait for what is set up on first use."""
     piece = np.array([EXAMPLE_FEATURES])
     bundle.genres.distances(piece)
-    for network in bundle.networks.values():
-        network.predict(piece)
+    for network in bundle.networks:
+        bundle.north_of_20(network, piece)
+    bundle.places.origins(bundle.networks["places"].predict(piece))
 
 
 app = create_app()

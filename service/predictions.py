@@ -9,7 +9,15 @@ from models.bundle import ModelBundle
 from models.features import Floats
 from service.hot_path import PredictionRoute
 from service.problems import documented
-from service.schemas import GenrePrediction, NorthOf20Options, NorthOf20Prediction, Piece
+from service.schemas import (
+    GenrePrediction,
+    NorthOf20Options,
+    NorthOf20Prediction,
+    OriginOptions,
+    OriginPrediction,
+    Piece,
+    PlaceProbability,
+)
 
 ERRORS = documented(
     {
@@ -43,13 +51,42 @@ def genre(request: Request, body: Piece) -> GenrePrediction:
 def north_of_20(request: Request, body: Piece, query: Annotated[NorthOf20Options, Query()]) -> NorthOf20Prediction:
     """Gives the probability that the piece comes from north of 20° N.
 
-    The networks learned from pieces of 33 places, and their accuracy was measured on other pieces of the same places:
-    do not rely on it for music from elsewhere.
+    The networks learned from pieces of 33 places. For other pieces of these places, `places` is right about four times
+    in five; for music from any other place hardly more often than always saying north, which is right in 64 of 100.
     """
     bundle: ModelBundle = request.state.bundle
-    probability = float(bundle.networks[query.network].predict(_as_row(body))[0, 1])
+    probability = float(bundle.north_of_20(query.network, _as_row(body))[0])
     return NorthOf20Prediction(
         north_of_20=probability > 0.5, probability=probability, network=query.network, model_version=bundle.version
+    )
+
+
+@router.post("/origin", summary="Predict where a piece comes from")
+def origin(request: Request, body: Piece, query: Annotated[OriginOptions, Query()]) -> OriginPrediction:
+    """Ranks the places that the piece may come from, and gives the point on Earth that they stand for.
+
+    The point is that of least expected great-circle distance to the true place. The network only knows the places of
+    its training data: what it says of music from elsewhere is which of them that resembles.
+    """
+    bundle: ModelBundle = request.state.bundle
+    probabilities = bundle.networks["places"].predict(_as_row(body))
+    point = bundle.places.origins(probabilities)
+    places = [
+        PlaceProbability(
+            country=place.country,
+            latitude=place.latitude,
+            longitude=place.longitude,
+            probability=min(float(probabilities[0, index]), 1.0),
+        )
+        for index in np.argsort(-probabilities[0], kind="stable")[: query.top]
+        for place in [bundle.manifest.places[index]]
+    ]
+    return OriginPrediction(
+        places=places,
+        latitude=float(point.latitude[0]),
+        longitude=float(point.longitude[0]),
+        expected_error_km=float(point.expected_error_km[0]),
+        model_version=bundle.version,
     )
 
 

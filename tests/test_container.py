@@ -65,7 +65,7 @@ def address(engine: str, container: str) -> str:
             return f"127.0.0.1:{port}"
 
 
-@pytest.mark.parametrize("path", ["/genre", "/north-of-20", "/north-of-20?network=simple"])
+@pytest.mark.parametrize("path", ["/genre", "/origin", "/north-of-20", "/north-of-20?network=simple"])
 def test_container_answers_as_the_local_service(client: httpx.Client, address: str, path: str) -> None:
     reply = httpx.post(f"http://{address}{path}", json=PIECE).raise_for_status().json()
     local = client.post(path, json=PIECE).json()

@@ -5,15 +5,16 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
-from models.bundle import ModelBundle
-from service.schemas import EXAMPLE_FEATURES
+from models.bundle import DEFAULT_BUNDLE
+from service.app import DESCRIPTION
+from service.schemas import EXAMPLE_FEATURES, NorthOf20Options
 from service.settings import ENVIRONMENT_PREFIX, Settings
 from tests.conftest import ROOT, Require
-from training.dataset import Dataset
 
 README = (ROOT / "README.md").read_text()
 COMMANDS = re.findall(r"```sh\n(.*?)```(?:\n\n```json\n(.*?)```)?", README, re.DOTALL)
@@ -39,44 +40,90 @@ def test_commands_run_and_reply_as_shown(client: httpx.Client, tmp_path: Path, r
         run = subprocess.run(["sh", "-e", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=True)
         assert ("curl" in command) == bool(shown) or "/genres" in command
         if shown:
-            expected, reply = json.loads(shown), json.loads(run.stdout)
-            assert reply.pop("distances", []) == pytest.approx(expected.pop("distances", []), abs=1e-4)
-            for name in ("distance", "probability"):
-                assert reply.pop(name, 0) == pytest.approx(expected.pop(name, 0), abs=1e-4)
-            assert reply == expected
+            assert_as_shown(json.loads(run.stdout), json.loads(shown))
             replies += 1
-    assert replies == 5
+    assert replies == 6
     assert json.loads((tmp_path / "piece.json").read_text()) == {"features": EXAMPLE_FEATURES}
 
 
+def assert_as_shown(reply: Any, shown: Any) -> None:
+    """The reply is what is shown, to the decimals that are shown."""
+    if isinstance(shown, dict):
+        assert reply.keys() == shown.keys()
+        for name in shown:
+            assert_as_shown(reply[name], shown[name])
+    elif isinstance(shown, list):
+        for each, shown_each in zip(reply, shown, strict=True):
+            assert_as_shown(each, shown_each)
+    elif isinstance(shown, float):
+        assert reply == pytest.approx(shown, rel=3e-5, abs=1e-4)
+    else:
+        assert reply == shown
+
+
+@pytest.fixture(scope="module")
+def figures() -> dict[str, Any]:
+    """The committed metrics.json."""
+    return dict(json.loads(DEFAULT_BUNDLE.with_name("metrics.json").read_text()))
+
+
 def test_every_target_exists() -> None:
-    targets = set(re.findall(r"[`\n]make (\w+)", README + (ROOT / "CONTRIBUTING.md").read_text()))
-    assert targets == {"serve", "test", "train", "image", "bench", "check", "lock"}
+    targets = set(re.findall(r"[`\n]make ([\w-]+)", README + (ROOT / "CONTRIBUTING.md").read_text()))
+    assert targets == {"serve", "test", "train", "report", "image", "bench", "bench-training", "check", "lock"}
     makefile = (ROOT / "Makefile").read_text()
-    for target in targets:
-        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+    assert targets <= set(" ".join(re.findall(r"^([\w -]+):", makefile, re.MULTILINE)).split())
 
 
-def test_figures_are_those_of_the_models(bundle: ModelBundle) -> None:
-    rows = re.findall(r"^\| `(\w+)`: .*? (\d+) epochs \| ([\d,]+) \| ([\d.]+) \| ([\d.]+) \|", README, re.MULTILINE)
-    assert [row[0] for row in rows] == ["simple", "hidden"]
-    for name, epochs, parameters, training_accuracy, validation_accuracy in rows:
-        summary = bundle.manifest.networks[name]
-        assert int(epochs) == summary.epochs
-        assert parameters == f"{bundle.networks[name].parameter_count:,}"
-        assert training_accuracy == f"{summary.training_accuracy:.3f}"
-        assert validation_accuracy == f"{summary.validation_accuracy:.3f}"
-    for name, summary in bundle.manifest.networks.items():
-        losses = f"{summary.training_log_loss:.3f} in training and {summary.validation_log_loss:.3f} in validation"
-        assert f"`{name}`: {losses}" in " ".join(README.split())
-    assert f"K-means cost {bundle.manifest.kmeans_cost:.2f}" in README
-    assert bundle.manifest.seed == 0
+def test_figures_are_those_of_the_evaluation(figures: dict[str, Any]) -> None:
+    table = README.partition("| model | accuracy, random splits |")[2].partition("\n\n")[0]
+    rows = re.findall(r"^\| `?([^`:|]+?)`?(?::.*?)? \| (.*) \| (.*) \| (.*) \|$", table, re.MULTILINE)[1:]
+    random_splits, held_out = figures["north"]["random splits"], figures["north"]["held-out places"]
+    assert [row[0] for row in rows] == list(random_splits)
+    for model, accuracy, log_loss, held_out_accuracy in rows:
+        expected = random_splits[model]["accuracy"]
+        assert accuracy == "{mean:.3f} ± {spread:.3f} ({low:.3f} to {high:.3f})".format(**expected)
+        assert log_loss == f"{random_splits[model]['log_loss']['mean']:.3f}"
+        assert held_out_accuracy == "{mean:.3f} ± {spread:.3f}".format(**held_out[model]["accuracy"])
 
 
-def test_figures_of_always_north_are_those_of_the_data(dataset: Dataset, bundle: ModelBundle) -> None:
-    training, validation = (dataset.north_of_20[rows].mean() for rows in vars(dataset.split(0)).values())
-    assert f"| always north | | {training:.3f} | {validation:.3f} |" in README
-    assert f"{validation:.3f}" == f"{bundle.manifest.majority_accuracy:.3f}"
+def test_figures_in_words_are_those_of_the_evaluation(figures: dict[str, Any]) -> None:
+    words = " ".join(README.split())
+    held_out = figures["north"]["held-out places"]
+    best = max(held_out[network]["accuracy"]["mean"] for network in figures["networks"])
+    origin, forest = figures["origin"]["places"], figures["origin"]["random forest on coordinates"]
+    for sentence in (
+        f"tells the side of 20° N of {best:.3f} of the pieces",
+        f"always answering north is right for {held_out['majority']['accuracy']['mean']:.3f}",
+        f"calibration error is {figures['pooled_calibration_error']['places']:.3f}",
+        f"the true one for {figures['place']['top_1']['mean']:.3f} of the pieces",
+        f"among the first three for {figures['place']['top_3']['mean']:.3f}",
+        f"lies {origin['mean_error_km']['mean']:,.0f} km from the true place in the mean and "
+        f"{origin['median_error_km']['mean']:,.0f} km in the median",
+        f"{forest['mean_error_km']['mean']:,.0f} km and {forest['median_error_km']['mean']:,.0f} km",
+        f"K-means cost {figures['kmeans']['cost']:.2f}",
+        f"adjusted Rand index of {figures['genre_quality']['stability_over_seeds']['mean']:.2f}",
+    ):
+        assert sentence in words, sentence
+
+
+def test_default_network_is_the_one_that_the_evaluation_supports(figures: dict[str, Any]) -> None:
+    """The README and the API's description say so in words."""
+    networks = {name: figures["north"]["random splits"][name] for name in figures["networks"]}
+    default = NorthOf20Options().network
+    assert default == max(networks, key=lambda name: float(networks[name]["accuracy"]["mean"]))
+    assert default == min(networks, key=lambda name: float(networks[name]["log_loss"]["mean"]))
+    assert default == min(figures["pooled_calibration_error"], key=figures["pooled_calibration_error"].get)
+
+
+def test_figures_of_the_api_description_are_those_of_the_evaluation(figures: dict[str, Any]) -> None:
+    held_out = figures["north"]["held-out places"]
+    lowest, highest = (round(100 * each) for each in (0.65, 0.70))
+    assert f"every network falls to between {lowest} and {highest} in 100" in " ".join(DESCRIPTION.split())
+    for network in figures["networks"]:
+        assert lowest / 100 < held_out[network]["accuracy"]["mean"] < highest / 100
+    assert f"north is right for {100 * held_out['majority']['accuracy']['mean']:.0f}" in " ".join(DESCRIPTION.split())
+    accuracy = figures["north"]["random splits"]["places"]["accuracy"]["mean"]
+    assert f"tells the side of 20° N of about {100 * accuracy:.0f} in 100" in " ".join(DESCRIPTION.split())
 
 
 def test_settings_are_listed() -> None:
@@ -97,7 +144,7 @@ def test_tree_names_every_file() -> None:
         if not line.startswith(" "):
             folder = name
         named.add(name if name == folder else folder + name)
-    for package in ("models", "service", "training"):
+    for package in ("models", "service", "training", "benchmarks"):
         for path in (ROOT / package).glob("[!_]*.py"):
             assert f"{package}/{path.name}" in named
     for entry in named:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from models.bundle import DEFAULT_BUNDLE, ModelBundle
+from models.origin import Places
 from models.predictors import DenseNetwork, NearestCentroid
 from service.app import warm_up
 from service.schemas import EXAMPLE_FEATURES
@@ -83,11 +84,21 @@ uvicorn.run("service.app:app", port=0)
 
 
 def test_every_predictor_is_warmed_up(bundle: ModelBundle, monkeypatch: pytest.MonkeyPatch) -> None:
-    warmed = []
-    for predictor, method in ((NearestCentroid, "distances"), (DenseNetwork, "predict")):
-        monkeypatch.setattr(predictor, method, lambda self, _: warmed.append(self))
+    warmed = set()
+
+    def recorded(predictor: type, method: str) -> None:
+        original = getattr(predictor, method)
+
+        def record(self: object, *arguments: object) -> object:
+            warmed.add(self)
+            return original(self, *arguments)
+
+        monkeypatch.setattr(predictor, method, record)
+
+    for predictor, method in ((NearestCentroid, "distances"), (DenseNetwork, "predict"), (Places, "origins")):
+        recorded(predictor, method)
     warm_up(bundle)
-    assert warmed == [bundle.genres, *bundle.networks.values()]
+    assert warmed == {bundle.genres, *bundle.networks.values(), bundle.places}
 
 
 def test_openapi_describes_every_field_and_parameter(client: httpx.Client) -> None:
@@ -106,7 +117,7 @@ def test_openapi_describes_every_field_and_parameter(client: httpx.Client) -> No
 def test_openapi_has_the_examples_and_the_error_replies(client: httpx.Client) -> None:
     document = client.get("/openapi.json").json()
     assert document["components"]["schemas"]["Piece"]["examples"] == [{"features": EXAMPLE_FEATURES}]
-    for path in ("/genre", "/north-of-20"):
+    for path in ("/genre", "/north-of-20", "/origin"):
         operation = document["paths"][path]["post"]
         schema = operation["requestBody"]["content"]["application/json"]["schema"]
         assert schema == {"$ref": "#/components/schemas/Piece"}
@@ -117,6 +128,7 @@ def test_openapi_has_the_examples_and_the_error_replies(client: httpx.Client) ->
     assert [operation["operationId"] for path in document["paths"].values() for operation in path.values()] == [
         "genre",
         "north_of_20",
+        "origin",
         "genres",
         "health",
     ]

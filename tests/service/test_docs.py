@@ -54,7 +54,7 @@ def assert_all_stay_here(requests: list[Request], client: httpx.Client) -> None:
         assert here, request.url
 
 
-@pytest.mark.parametrize("operation", ["genre", "north_of_20"])
+@pytest.mark.parametrize("operation", ["genre", "origin", "north_of_20"])
 def test_example_runs_from_the_docs_page(
     page: Page, client: httpx.Client, requests: list[Request], bundle: ModelBundle, operation: str
 ) -> None:
@@ -78,6 +78,7 @@ def test_page_shows_the_endpoints_and_asks_no_other_host(
     page.goto(path)
     expect(page.get_by_text("Predict the genre of a piece").last).to_be_visible()
     expect(page.get_by_text("Predict whether a piece comes from north of 20° N").last).to_be_visible()
+    expect(page.get_by_text("Predict where a piece comes from").last).to_be_visible()
     page.wait_for_load_state("networkidle")
     assert_all_stay_here(requests, client)
 

@@ -12,12 +12,13 @@ import pytest
 
 from models.bundle import DEFAULT_BUNDLE, ModelBundle
 from models.features import Floats
+from models.origin import great_circle_km
 from service.schemas import EXAMPLE_FEATURES
 from tests.conftest import StartServer
 from training import networks
 from training.dataset import Dataset
 
-PATHS = ("/genre", "/north-of-20")
+PATHS = ("/genre", "/north-of-20", "/origin")
 JSON = {"Content-Type": "application/json"}
 
 
@@ -55,10 +56,12 @@ def test_a_centroid_is_its_own_genre(client: httpx.Client, bundle: ModelBundle) 
     assert max(reply["distance"] for reply in replies) < 1e-6
 
 
-@pytest.mark.parametrize("name", ["simple", "hidden"])
+@pytest.mark.parametrize("name", ["simple", "hidden", "places"])
 def test_probabilities_of_every_piece_are_those_of_keras(client: httpx.Client, dataset: Dataset, name: str) -> None:
     model = keras.saving.load_model(DEFAULT_BUNDLE.with_name(f"{name}.keras"))
-    expected = networks.predict(model, dataset.features)[:, 1]
+    probabilities = networks.predict(model, dataset.features)
+    north = dataset.places.north_of_20 if name == "places" else [False, True]
+    expected = probabilities[:, north].sum(axis=1)
     replies = predict(client, f"/north-of-20?network={name}", dataset.features)
     np.testing.assert_allclose([reply["probability"] for reply in replies], expected, rtol=0, atol=1e-5)
     assert all(reply["north_of_20"] == (reply["probability"] > 0.5) for reply in replies)
@@ -72,19 +75,67 @@ def test_genres_of_the_pieces_have_the_sizes_of_training(
     assert np.bincount(genres).tolist() == [genre.size for genre in bundle.manifest.genres]
 
 
-def test_hidden_network_is_the_default(client: httpx.Client, bundle: ModelBundle) -> None:
+def test_places_network_is_the_default(client: httpx.Client, bundle: ModelBundle) -> None:
     body = {"features": EXAMPLE_FEATURES}
     reply = client.post("/north-of-20", json=body).json()
-    assert reply == client.post("/north-of-20?network=hidden", json=body).json()
-    assert reply != client.post("/north-of-20?network=simple", json=body).json()
+    assert reply == client.post("/north-of-20?network=places", json=body).json()
+    for other in ("simple", "hidden"):
+        assert reply != client.post(f"/north-of-20?network={other}", json=body).json()
     assert set(reply) == {"north_of_20", "probability", "network", "model_version"}
     assert reply["model_version"] == bundle.version
+
+
+def test_origins_of_every_piece_are_those_of_the_places_network(
+    client: httpx.Client, dataset: Dataset, bundle: ModelBundle
+) -> None:
+    model = keras.saving.load_model(DEFAULT_BUNDLE.with_name("places.keras"))
+    probabilities = networks.predict(model, dataset.features)
+    places = bundle.manifest.places
+    names = [place.country for place in places]
+    for row, reply in zip(probabilities, predict(client, "/origin?top=33", dataset.features), strict=True):
+        assert set(reply) == {"places", "latitude", "longitude", "expected_error_km", "model_version"}
+        given = [place["probability"] for place in reply["places"]]
+        assert given == sorted(given, reverse=True)
+        order = [names.index(place["country"]) for place in reply["places"]]
+        assert sorted(order) == list(range(33))
+        np.testing.assert_allclose(given, row[order], rtol=0, atol=1e-5)
+        for place, index in zip(reply["places"], order, strict=True):
+            assert (place["latitude"], place["longitude"]) == (places[index].latitude, places[index].longitude)
+        distances = great_circle_km(
+            reply["latitude"], reply["longitude"], bundle.places.latitude, bundle.places.longitude
+        )
+        assert reply["expected_error_km"] == pytest.approx(row @ distances, abs=0.5)
+
+
+def test_likeliest_place_of_training_pieces_is_mostly_their_own(client: httpx.Client, dataset: Dataset) -> None:
+    rows = dataset.split(0).training[:100]
+    replies = predict(client, "/origin?top=1", dataset.features[rows])
+    right = [
+        (place["latitude"], place["longitude"]) == (dataset.latitude[row], dataset.longitude[row])
+        for row, reply in zip(rows, replies, strict=True)
+        for place in reply["places"]
+    ]
+    assert len(right) == 100
+    assert sum(right) > 90
+
+
+def test_five_places_are_listed_unless_another_number_is_asked_for(client: httpx.Client) -> None:
+    body = {"features": EXAMPLE_FEATURES}
+    default = client.post("/origin", json=body).json()
+    for top, listed in ((1, 1), (5, 5), (33, 33), (1000, 33)):
+        reply = client.post(f"/origin?top={top}", json=body).raise_for_status().json()
+        assert len(reply["places"]) == listed
+        assert reply["places"][:5] == default["places"][:listed]
+        assert {name: reply[name] for name in reply if name != "places"} == {
+            name: default[name] for name in default if name != "places"
+        }
+    assert len(default["places"]) == 5
 
 
 def test_whole_numbers_and_the_bound_are_taken(client: httpx.Client) -> None:
     for path, value in itertools.product(PATHS, (0, -1000, 1000, 1000.0, 1e-300)):
         reply = client.post(path, json=with_feature(value)).raise_for_status().json(parse_constant=pytest.fail)
-        assert math.isfinite(reply.get("distance", reply.get("probability")))
+        assert all(math.isfinite(number) for number in reply.values() if isinstance(number, float))
 
 
 @pytest.mark.parametrize("sign", [-1, 1])
@@ -93,7 +144,7 @@ def test_farthest_piece_has_finite_answers(client: httpx.Client, sign: int) -> N
     for path in (*PATHS, "/north-of-20?network=simple"):
         reply = client.post(path, json=body).raise_for_status().json(parse_constant=pytest.fail)
         assert 0 <= reply.get("probability", 0) <= 1
-        assert math.isfinite(reply.get("distance", 0))
+        assert all(math.isfinite(number) for number in reply.values() if isinstance(number, float))
 
 
 WRONG_FEATURES = [
@@ -187,13 +238,19 @@ def test_at_most_ten_errors_are_listed(client: httpx.Client) -> None:
 @pytest.mark.parametrize(
     ("query", "pointer", "message"),
     [
-        ("network=deep", "?network", "must be 'simple' or 'hidden'"),
-        ("network=", "?network", "must be 'simple' or 'hidden'"),
+        ("network=deep", "?network", "must be 'simple', 'hidden' or 'places'"),
+        ("network=", "?network", "must be 'simple', 'hidden' or 'places'"),
+        ("top=0", "?top", "must be at least 1"),
+        ("top=1001", "?top", "must be at most 1000"),
+        ("top=many", "?top", "must be a whole number"),
+        ("top=1.5", "?top", "must be a whole number"),
+        ("top=" + "9" * 5000, "?top", "must be a whole number"),
         ("secret-name=hidden", "", "has a name that is not known"),
     ],
 )
 def test_wrong_query_is_named(client: httpx.Client, query: str, pointer: str, message: str) -> None:
-    reply = client.post(f"/north-of-20?{query}", json={"features": EXAMPLE_FEATURES})
+    path = "/origin" if "top" in query else "/north-of-20"
+    reply = client.post(f"{path}?{query}", json={"features": EXAMPLE_FEATURES})
     (error,) = problem(reply, 422)["errors"]
     assert error["pointer"] == pointer
     assert message in error["message"]
