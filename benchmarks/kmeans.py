@@ -1,6 +1,6 @@
 """K-means against scikit-learn: ten restarts on the real rows, and time and memory of an iteration on made ones."""
 
-import resource
+import re
 import subprocess
 import sys
 import warnings
@@ -90,7 +90,7 @@ def make_rows(size: int) -> Matrix:
 
 
 def measure_memory(name: str, size: int, clusters: int) -> float:
-    """Megabytes by which two iterations raise the peak memory of a fresh process above its rows."""
+    """Megabytes by which ten iterations raise the peak memory of a fresh process above its rows."""
     command = [sys.executable, "-m", "benchmarks.kmeans", name, str(size), str(clusters)]
     root = Path(__file__).parent.parent
     return float(subprocess.run(command, cwd=root, check=True, capture_output=True, text=True).stdout)
@@ -119,9 +119,17 @@ def _print_memory(name: str, size: int, clusters: int) -> None:
     jobs, _ = jobs_for(make_rows(1_000), clusters)  # loads and sets up all that is used
     for job in jobs.values():
         job()
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    jobs_for(rows, clusters)[0][name]()
-    print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 / 1e6)
+    job = jobs_for(rows, clusters)[0][name]
+    Path("/proc/self/clear_refs").write_text("5")  # the peak is counted from here
+    before = _peak_memory()
+    job()
+    print(_peak_memory() - before)
+
+
+def _peak_memory() -> float:
+    """The largest resident set so far, in megabytes (Linux)."""
+    (kibibytes,) = re.findall(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    return int(kibibytes) * 1024 / 1e6
 
 
 if __name__ == "__main__":

@@ -49,9 +49,9 @@ def results(
     libraries = ", ".join(f"{library} {version(library)}" for library in LIBRARIES)
     return f"""# Training, measured
 
-Written by `make bench-training`. {platform.system()} on {platform.machine()}, {os.cpu_count()} CPUs, Python
-{platform.python_version()}, {libraries}. In every comparison the jobs take turns, after one round that is not counted.
-Times are medians, and in brackets the least and the greatest.
+Written by `make bench-training`. In every comparison the jobs take turns, after one round that is not counted.
+Times are medians, and in brackets the least and the greatest. {platform.system()} on {platform.machine()},
+{os.cpu_count()} CPUs, Python {platform.python_version()}; {libraries}.
 
 ## Networks
 
@@ -75,7 +75,7 @@ Made rows of 68 numbers, one thread, ten iterations of both from the same start 
 
 ## K-means, memory
 
-By how much two iterations, K = 100, raise the peak memory of a process that holds the rows already.
+By how much ten iterations, K = 100, raise the peak memory of a process that holds the rows already.
 
 {_table(("rows", "size of the rows, MB", "music-origin, MB", "scikit-learn, MB"), _memory(memory))}
 """

@@ -14,7 +14,7 @@ from scipy.sparse import csc_array
 from models.predictors import squared_distances
 
 # A block of rows, and of their scores for all centroids, stays in a processor's cache.
-BLOCK_ROWS = 2**11
+BLOCK_ROWS = 2**12
 BLOCK_SCORES = 2**18
 
 Matrix = NDArray[np.float64]

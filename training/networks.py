@@ -11,6 +11,7 @@ import re
 import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 # TensorFlow reads these when it is imported. The networks are too small to gain from a GPU, and the CPU without
@@ -101,7 +102,8 @@ def fit(
     inputs = tf.constant(dataset.features, tf.float32)
     one_hot = tf.one_hot(labels, classes)
     train_epoch = _epoch(model, inputs, one_hot, recipe.label_smoothing)
-    predict = tf.function(lambda: model(tf.repeat(inputs[None], len(generators), axis=0), training=False))
+    side_by_side = tf.repeat(inputs[None], len(generators), axis=0)
+    predict = partial(model, side_by_side, training=False)
     scores = []
 
     columns = ("{task.description}", BarColumn(20), TaskProgressColumn(), TimeRemainingColumn(), "{task.fields[note]}")
