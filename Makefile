@@ -9,7 +9,7 @@ ENGINE ?= $(firstword $(notdir $(shell command -v podman docker 2>/dev/null)))
 IMAGE ?= music-origin
 BIN := .venv/bin
 
-.PHONY: serve test check train report bench bench-training image lock clean
+.PHONY: serve test check train report bench bench-training selection image lock clean
 
 serve: .venv/serve.installed
 	exec env OPENBLAS_NUM_THREADS=1 $(BIN)/uvicorn service.app:app --host $(HOST) --port $(PORT) \
@@ -31,6 +31,9 @@ bench: .venv/dev.installed
 
 bench-training: .venv/dev.installed
 	$(BIN)/python -m benchmarks.training
+
+selection: .venv/dev.installed
+	$(BIN)/python -m benchmarks.selection
 
 image:
 	$(if $(ENGINE),,$(error Neither podman nor docker is installed))

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from models.bundle import DEFAULT_BUNDLE, ModelBundle, replaced_whole, save_bundle
-from models.predictors import NearestCentroid
+from models.predictors import DenseNetwork, NearestCentroid
 
 try:
     from training import agreement, kmeans
@@ -44,14 +44,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     """The command line's options, with their defaults."""
-    parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m training", description="Fits the models, evaluates them, and writes them with a report."
+    )
     parser.add_argument(
         "--data",
         type=Path,
         help="the data set's .txt or .zip (default: $MUSIC_ORIGIN_DATA, else cached, else downloaded)",
     )
     parser.add_argument(
-        "--no-verify", dest="verify", action="store_false", help="take a file of your own, of that form"
+        "--no-verify",
+        dest="verify",
+        action="store_false",
+        help="take a file of your own: 70 comma-separated numbers a line, the last two latitude and longitude",
     )
     parser.add_argument(
         "--output", type=Path, default=DEFAULT_BUNDLE.parent, help="folder to write (default: %(default)s)"
@@ -77,30 +82,24 @@ def run(options: argparse.Namespace) -> None:
     with explained(options.output):
         options.output.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=options.output).close()
-
-    try:
-        clustering = kmeans.fit(dataset.features, options.genres, seed=options.seed)
-    except ValueError as error:
-        raise DatasetError(f"{error}: lower --genres") from error
-    genres = NearestCentroid(clustering.centroids)
-    agreement.check_genres(genres, clustering.labels, dataset.features)
+    clustering = fit_genres(dataset, options.genres, options.seed)
 
     # TensorFlow takes seconds to import; wrong options and wrong data need not wait.
     from training import manifest, networks, report
 
     recipes = [replace(recipe, epochs=options.epochs or recipe.epochs) for recipe in RECIPES]
-    exported, writes = {}, dict[str, Write]()
+    exported: dict[Recipe, DenseNetwork] = {}
+    writes: dict[str, Write] = {}
     for recipe in recipes:
-        fit = networks.fit(recipe, dataset, [split.training], [options.seed])
-        (exported[recipe],) = fit.networks
-        agreement.check_network(exported[recipe], fit.probabilities[0], dataset.features, recipe.name)
+        (exported[recipe],), trained_probabilities, _ = networks.fit(recipe, dataset, [split.training], [options.seed])
         keras_model = networks.as_keras(recipe, exported[recipe])
         keras_probabilities = networks.predict(keras_model, dataset.features)
-        agreement.check_network(exported[recipe], keras_probabilities, dataset.features, recipe.name)
+        for expected in (trained_probabilities[0], keras_probabilities):
+            agreement.check_network(exported[recipe], expected, dataset.features, recipe.name)
         writes[f"{recipe.name}.keras"] = partial(networks.save, keras_model)
 
     bundle = ModelBundle(
-        genres,
+        NearestCentroid(clustering.centroids),
         {recipe.name: network for recipe, network in exported.items()},
         manifest.describe(dataset, split, options.seed, clustering, exported),
     )
@@ -109,34 +108,47 @@ def run(options: argparse.Namespace) -> None:
     writes["bundle.npz"] = partial(save_bundle, bundle)
     write_all(options.output, writes)
     report.print_summary(bundle, options.output, len(writes), time.perf_counter() - started)
+    if options.quick and report.is_stale(options.output, bundle):
+        print(
+            f"note: the report in {options.output} is of other models: a run without --quick renews it", file=sys.stderr
+        )
+
+
+def fit_genres(dataset: Dataset, genres: int, seed: int) -> Clustering:
+    """Clusters the pieces; serving must give each the genre that it has here."""
+    try:
+        clustering = kmeans.fit(dataset.features, genres, seed=seed)
+    except ValueError as error:
+        raise DatasetError(f"{error}: lower --genres") from error
+    agreement.check_genres(NearestCentroid(clustering.centroids), clustering.labels, dataset.features)
+    return clustering
 
 
 def examine(
     dataset: Dataset, recipes: Sequence[Recipe], bundle: ModelBundle, clustering: Clustering
 ) -> dict[str, Write]:
     """Repeats the notebook and evaluates all models on many splits; gives what is to be written of it, by file name."""
-    from training import evaluate, genres, notebook, plots, report
+    from training import card, evaluate, genres, notebook, plots, report
 
     seed, places = bundle.manifest.seed, bundle.manifest.places
-    try:
-        evaluation = evaluate.evaluate(dataset, recipes, seed)
-        curves = notebook.cost_curves(dataset.features, seed)
-        claims = notebook.check_claims(curves, evaluation.histories)
-    except (LookupError, ValueError) as error:  # scikit-learn has many sentences for this
-        raise DatasetError(f"these data are too few to be evaluated ({error}): pass --quick") from error
+    evaluate.check_size(dataset, len(clustering.centroids))
+    evaluation = evaluate.evaluate(dataset, recipes, seed)
+    curves = notebook.cost_curves(dataset.features, seed)
     metrics = report.collect(
         bundle,
         north=evaluation.north,
-        pooled_calibration_error=evaluation.pooled_calibration_error,
+        pooled_calibration_error={name: each.calibration_error for name, each in evaluation.reliability.items()},
+        places_ahead=evaluation.places_ahead,
+        splits=evaluation.splits,
         place=evaluation.place,
         origin=evaluation.origin,
         genre_quality=genres.examine(dataset, clustering, seed),
-        notebook=claims,
+        notebook=notebook.check_claims(curves, evaluation.histories),
     )
     figures = plots.draw_all(dataset, recipes, places, clustering, curves, evaluation)
     writes: dict[str, Write] = {
-        "metrics.json": partial(report.write, report.as_json(metrics)),
-        "MODEL_CARD.md": partial(report.write, report.model_card(metrics)),
+        report.METRICS_FILE: partial(report.write, report.as_json(metrics)),
+        "MODEL_CARD.md": partial(report.write, card.model_card(metrics)),
     }
     return writes | {
         f"plots/{name}.{suffix}": partial(plots.save, figure)
@@ -164,7 +176,7 @@ def explained(output: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise OutputError(
-            f"{output} cannot be written ({error.strerror}): choose another folder as --output"
+            f"{output} cannot be written ({error.strerror or error}): choose another folder as --output"
         ) from error
 
 

@@ -17,6 +17,8 @@ from sklearn.svm import SVC
 
 from training.dataset import Dataset, Split
 
+MIN_A_SIDE = 5
+
 Build = Callable[[], BaseEstimator]
 
 CLASSIFIERS: dict[str, Build] = {
@@ -37,8 +39,8 @@ def north_of_20(name: str, dataset: Dataset, splits: Sequence[Split]) -> list[ND
 
     def predict(split: Split) -> NDArray[np.float64]:
         sides = dataset.north_of_20[split.training]
-        if sides.all() or not sides.any():  # most classifiers cannot be fitted to one side alone
-            return np.full(len(split.validation), float(sides[0]))
+        if min(sides.sum(), (~sides).sum()) < MIN_A_SIDE:  # then most classifiers cannot be fitted
+            return np.full(len(split.validation), sides.mean())
         classifier = CLASSIFIERS[name]().fit(dataset.features[split.training], sides)
         north = list(classifier.classes_).index(True)
         probabilities: NDArray[np.float64] = classifier.predict_proba(dataset.features[split.validation])[:, north]

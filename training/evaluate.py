@@ -10,7 +10,7 @@ from models.bundle import probability_of_north
 from models.features import Floats
 from models.origin import great_circle_km
 from training import baselines, metrics, networks
-from training.dataset import Dataset, Split
+from training.dataset import Dataset, DatasetError, Split
 from training.metrics import Estimate, Reliability
 from training.networks import History
 from training.notebook import EPOCHS
@@ -19,6 +19,8 @@ from training.recipes import PLACES, Recipe
 RANDOM_SPLITS = 20
 FOLDS = 10
 PLACE_FOLDS = 11
+MIN_PIECES = 50
+MIN_TRAINING_PIECES = 10
 
 METRICS: dict[str, Callable[[Floats, NDArray[np.bool_]], float]] = {
     "accuracy": metrics.accuracy,
@@ -49,15 +51,17 @@ class Protocol:
 class Evaluation:
     """All that was measured on unseen rows.
 
-    `north`: protocol → model → metric, for the side of 20° N. `place`: over ten folds, how often the true place is the
-    likeliest or among the three likeliest. `origin`: over ten folds, model → error in km. `reliability` and
-    `pooled_calibration_error`: by network, over the validation rows of all random splits. By the places network,
-    each row from the fold that did not train on it: `place_probabilities` (n, p) and, of north, `fold_north` (n,) over
-    ten folds, and `held_out_north` (n,) with whole places held out.
+    `north`: protocol → model → metric, for the side of 20° N. `places_ahead`: protocol → other model → what the places
+    network has more in accuracy and less in log loss, split by split. `place`: over ten folds, how often the true place
+    is the likeliest or among the three likeliest. `origin`: over ten folds, model → error in km. `reliability`: model →
+    over the validation rows of all random splits. `histories`: network → over these splits. By the places network, each
+    row from the fold that did not train on it: `place_probabilities` (n, p) and, of north, `fold_north` (n,) over ten
+    folds, and `held_out_north` (n,) with whole places held out.
     """
 
     north: dict[str, dict[str, dict[str, Estimate]]]
-    pooled_calibration_error: dict[str, float]
+    places_ahead: dict[str, dict[str, dict[str, Estimate]]]
+    splits: dict[str, int]
     place: dict[str, Estimate]
     origin: dict[str, dict[str, Estimate]]
     reliability: dict[str, Reliability]
@@ -74,6 +78,17 @@ def protocols(dataset: Dataset, seed: int) -> tuple[Protocol, Protocol, Protocol
         Protocol("ten folds", ten_folds(dataset, seed)),
         Protocol("held-out places", held_out_places(dataset, seed)),
     )
+
+
+def check_size(dataset: Dataset, genres: int) -> None:
+    """Raises DatasetError if the data are too few for the folds, the bootstraps and the baselines."""
+    distinct = len(np.unique(dataset.features, axis=0))
+    least_training = min(len(split.training) for split in held_out_places(dataset, seed=0))
+    if distinct < max(MIN_PIECES, 3 * genres) or least_training < MIN_TRAINING_PIECES:
+        raise DatasetError(
+            f"these data are too few to be evaluated (at least {MIN_PIECES} distinct pieces, three a genre, and not "
+            "nearly all from the same places are needed): pass --quick"
+        )
 
 
 def ten_folds(dataset: Dataset, seed: int) -> list[Split]:
@@ -98,45 +113,50 @@ def held_out_places(dataset: Dataset, seed: int) -> list[Split]:
 
 def evaluate(dataset: Dataset, recipes: Sequence[Recipe], seed: int) -> Evaluation:
     """Fits a network of every recipe and every baseline on every split and measures them on the rows left out."""
-    random_splits, folds, by_place = protocols(dataset, seed)
-    north: dict[str, dict[str, Sequence[Floats]]] = {}
-    fits = {}
-    for protocol in (random_splits, folds, by_place):
-        predictions: dict[str, Sequence[Floats]] = {}
-        north[protocol.name] = predictions
-        for recipe in recipes:
-            fit = fits[protocol.name, recipe.name] = _fit(recipe, dataset, protocol, seed)
-            probabilities = probability_of_north(recipe.name, fit.probabilities, dataset.places)
-            predictions[recipe.name] = [
-                row[split.validation] for row, split in zip(probabilities, protocol.splits, strict=True)
-            ]
-        for name in baselines.CLASSIFIERS:
-            predictions[name] = baselines.north_of_20(name, dataset, protocol.splits)
-
-    place_probabilities = _out_of_fold(fits[folds.name, PLACES.name].probabilities, folds)
-    pooled = {
-        recipe.name: _pooled_reliability(north[random_splits.name][recipe.name], random_splits, dataset)
+    random_splits, folds, by_place = all_protocols = protocols(dataset, seed)
+    fits = {
+        (protocol.name, recipe.name): _fit(recipe, dataset, protocol, seed)
+        for protocol in all_protocols
         for recipe in recipes
     }
+    predictions = {
+        protocol.name: {
+            recipe.name: _north_of_20(recipe.name, fits[protocol.name, recipe.name], dataset, protocol)
+            for recipe in recipes
+        }
+        | {name: baselines.north_of_20(name, dataset, protocol.splits) for name in baselines.CLASSIFIERS}
+        for protocol in all_protocols
+    }
+    north = {
+        protocol.name: {
+            model: _measure(dataset, protocol, predicted) for model, predicted in predictions[protocol.name].items()
+        }
+        for protocol in all_protocols
+    }
+    fold_places = _out_of_fold(fits[folds.name, PLACES.name].probabilities, folds)
+    unheard_places = _out_of_fold(fits[by_place.name, PLACES.name].probabilities, by_place)
     return Evaluation(
         north={
             protocol.name: {
-                model: _measure(dataset, protocol, predictions) for model, predictions in north[protocol.name].items()
+                model: {metric: protocol.estimate(values) for metric, values in measured.items()}
+                for model, measured in north[protocol.name].items()
             }
-            for protocol in (random_splits, folds, by_place)
+            for protocol in all_protocols
         },
-        pooled_calibration_error={name: reliability.calibration_error for name, reliability in pooled.items()},
-        place=_measure_places(dataset, folds, place_probabilities),
-        origin=_measure_origins(dataset, folds, place_probabilities),
-        reliability=pooled,
+        places_ahead={protocol.name: _places_ahead(protocol, north[protocol.name]) for protocol in all_protocols},
+        splits={protocol.name: len(protocol.splits) for protocol in all_protocols},
+        place=_measure_places(dataset, folds, fold_places),
+        origin=_measure_origins(dataset, folds, fold_places),
+        reliability={
+            model: _pooled_reliability(predicted, random_splits, dataset)
+            for model, predicted in predictions[random_splits.name].items()
+        },
         histories={
             recipe.name: history for recipe in recipes if (history := fits[random_splits.name, recipe.name].history)
         },
-        place_probabilities=place_probabilities,
-        fold_north=probability_of_north(PLACES.name, place_probabilities, dataset.places),
-        held_out_north=probability_of_north(
-            PLACES.name, _out_of_fold(fits[by_place.name, PLACES.name].probabilities, by_place), dataset.places
-        ),
+        place_probabilities=fold_places,
+        fold_north=probability_of_north(PLACES.name, fold_places, dataset.places),
+        held_out_north=probability_of_north(PLACES.name, unheard_places, dataset.places),
     )
 
 
@@ -152,28 +172,58 @@ def _fit(recipe: Recipe, dataset: Dataset, protocol: Protocol, seed: int) -> net
         [split.training for split in protocol.splits],
         range(seed, seed + len(protocol.splits)),
         watch_epochs=EPOCHS if watched else 0,
-        description=f"{recipe.name} network, {len(protocol.splits)} {protocol.name}",
+        description=f"{recipe.name} network, {protocol.name}",
     )
 
 
-def _measure(dataset: Dataset, protocol: Protocol, predictions: Sequence[Floats]) -> dict[str, Estimate]:
+def _north_of_20(name: str, fit: networks.Fit, dataset: Dataset, protocol: Protocol) -> Sequence[Floats]:
+    """A network's probability of north for each split's validation rows."""
+    probabilities = probability_of_north(name, fit.probabilities, dataset.places)
+    return [row[split.validation] for row, split in zip(probabilities, protocol.splits, strict=True)]
+
+
+def _measure(dataset: Dataset, protocol: Protocol, predictions: Sequence[Floats]) -> dict[str, NDArray[np.float64]]:
+    """Each metric's value (splits,) on the validation rows."""
     return {
-        name: protocol.estimate(
-            metric(probabilities, dataset.north_of_20[split.validation])
-            for probabilities, split in zip(predictions, protocol.splits, strict=True)
+        name: np.array(
+            [
+                metric(probabilities, dataset.north_of_20[split.validation])
+                for probabilities, split in zip(predictions, protocol.splits, strict=True)
+            ]
         )
         for name, metric in METRICS.items()
     }
 
 
-def _measure_places(dataset: Dataset, folds: Protocol, probabilities: NDArray[np.float32]) -> dict[str, Estimate]:
+def _places_ahead(
+    protocol: Protocol, measured: Mapping[str, Mapping[str, NDArray[np.float64]]]
+) -> dict[str, dict[str, Estimate]]:
+    ours = measured[PLACES.name]
     return {
+        model: {
+            "accuracy": protocol.estimate(ours["accuracy"] - values["accuracy"]),
+            "log_loss": protocol.estimate(values["log_loss"] - ours["log_loss"]),
+        }
+        for model, values in measured.items()
+        if model != PLACES.name
+    }
+
+
+def _measure_places(dataset: Dataset, folds: Protocol, probabilities: NDArray[np.float32]) -> dict[str, Estimate]:
+    """How often the true place is the likeliest or among three, and how calibrated the likeliest's probability is."""
+    likeliest_is_true = probabilities.argmax(axis=1) == dataset.place
+    figures = {
         f"top_{top}": folds.estimate(
             metrics.top_share(probabilities[split.validation], dataset.place[split.validation], top)
             for split in folds.splits
         )
         for top in (1, 3)
     }
+    figures["calibration_error"] = folds.estimate(
+        metrics.calibration_error(probabilities[split.validation].max(axis=1), likeliest_is_true[split.validation])
+        for split in folds.splits
+    )
+    return figures
 
 
 def _measure_origins(

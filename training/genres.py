@@ -15,6 +15,7 @@ from training.metrics import Distribution, distribution
 
 REPEATS = 20
 DISTINCTIVE_FEATURES = 10
+SMALLEST_SPREAD = 1e-12  # a feature that is the same everywhere sets nothing apart
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def examine(dataset: Dataset, clustering: Clustering, seed: int) -> ClusteringQu
 def _examine_genre(
     rows: NDArray[np.float64], members: NDArray[np.bool_], silhouettes: NDArray[np.float64]
 ) -> GenreQuality:
-    z_scores = (rows[members].mean(axis=0) - rows.mean(axis=0)) / rows.std(axis=0)
+    z_scores = (rows[members].mean(axis=0) - rows.mean(axis=0)) / np.maximum(rows.std(axis=0), SMALLEST_SPREAD)
     most = np.argsort(-np.abs(z_scores), kind="stable")[:DISTINCTIVE_FEATURES]
     features = tuple(DistinctiveFeature(int(column) + 1, float(z_scores[column])) for column in most)
     return GenreQuality(float(silhouettes[members].mean()), features)

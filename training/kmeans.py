@@ -1,7 +1,7 @@
 """K-means: Lloyd's algorithm from k-means++ starts; all restarts advance together, and the best is kept.
 
 Rows are taken in blocks, and each pass over a block serves every restart with one matrix product. What is held beside
-the rows is a block of scores and a few numbers a row, however many rows there are.
+the rows is a block of scores and, for each restart, a few numbers a row.
 """
 
 from collections.abc import Iterator, Sequence
@@ -48,7 +48,7 @@ def fit(rows: Matrix, clusters: int, *, seed: int, restarts: int = 10, max_itera
 
     Raises ValueError unless there are at least as many distinct rows as clusters.
     """
-    distinct = len(np.unique(rows, axis=0))
+    distinct = _count_distinct(rows, enough=clusters)
     if not 1 <= clusters <= distinct:
         raise ValueError(f"{clusters} clusters need at least {clusters} distinct rows, and there are {distinct}")
     starts = plus_plus(rows, clusters, np.random.default_rng(seed).spawn(restarts))
@@ -121,6 +121,16 @@ def by_size(clustering: Clustering) -> Clustering:
     order = np.argsort(-clustering.sizes, kind="stable")
     ranks = np.argsort(order)
     return Clustering(clustering.centroids[order], ranks[clustering.labels], clustering.costs, clustering.converged)
+
+
+def _count_distinct(rows: Matrix, enough: int) -> int:
+    """How many distinct rows there are, counted no further than `enough`."""
+    seen: set[bytes] = set()
+    for row in rows:
+        seen.add((row + 0.0).tobytes())  # the sum makes the zero below zero one with the other
+        if len(seen) >= enough:
+            break
+    return len(seen)
 
 
 def _blocks(rows: Matrix, width: int) -> Iterator[slice]:

@@ -18,10 +18,7 @@ Labels = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Estimate:
-    """A figure over several splits: its mean, its standard deviation over them, and a 95 % interval for the mean.
-
-    No figure here can be below zero, so no interval goes there.
-    """
+    """A figure over several splits: its mean, its standard deviation over them, and a 95 % interval for the mean."""
 
     mean: float
     spread: float
@@ -106,7 +103,7 @@ def estimate(values: Sequence[float], validation_share: float) -> Estimate:
         return Estimate(mean, float("nan"), float("nan"), float("nan"))
     mean, spread = float(known.mean()), float(known.std(ddof=1))
     margin = float(student_t.ppf(0.975, len(known) - 1)) * spread * (1 / len(known) + validation_share) ** 0.5
-    return Estimate(mean, spread, max(mean - margin, 0.0), mean + margin)
+    return Estimate(mean, spread, mean - margin, mean + margin)
 
 
 def distribution(values: ArrayLike) -> Distribution:

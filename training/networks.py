@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 # TensorFlow reads these when it is imported. The networks are too small to gain from a GPU, and the CPU without
 # oneDNN's reordered sums gives the same weights every time.
@@ -48,8 +49,7 @@ class History:
     log_loss: NDArray[np.float32]
 
 
-@dataclass(frozen=True, eq=False)
-class Fit:
+class Fit(NamedTuple):
     """What training gave: a network for each split, and Keras's own class probabilities (splits, n, classes).
 
     `history` goes on past the kept epoch, as far as it was watched; it is None where it was not.
@@ -88,7 +88,10 @@ def fit(
     watch_epochs: int = 0,
     description: str | None = None,
 ) -> Fit:
-    """Trains a network on each of several sets of training rows, all at once, each by its own seed.
+    """Trains a network on each of several sets of training rows, all at once.
+
+    Initial weights and shuffles are each one's own, by its seed; noise and dropout are drawn for all together, by the
+    first seed.
 
     With `watch_epochs` the history is kept, and training goes on for at least so many epochs; the networks and
     probabilities are those of the recipe's own epoch all the same.
@@ -247,7 +250,8 @@ def _epoch(
                     tf.gather(one_hot, rows), probabilities, label_smoothing=label_smoothing
                 )
                 # The sum over models of each one's mean: the gradient of a weight is that of its own model.
-                loss = tf.reduce_sum(tf.reduce_sum(weights * losses, axis=1) / tf.reduce_sum(weights, axis=1))
+                totals, counts = tf.reduce_sum(weights * losses, axis=1), tf.reduce_sum(weights, axis=1)
+                loss = tf.reduce_sum(tf.math.divide_no_nan(totals, counts))
             optimizer.apply(tape.gradient(loss, variables), variables)
 
     return train_epoch  # type: ignore[no-any-return]

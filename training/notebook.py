@@ -39,15 +39,15 @@ class Claims:
 
     With K = 10, `early_share` is the part of the fall in cost from the first to the tenth iteration that the fourth has
     reached, and `early_excess` the part by which the fourth's cost is above the tenth's.
-    `least_drop_ratio`: from K = 3 on, the least ratio of one fall of the scree to the fall before; at an elbow it is
-    far below 1.
+    `drop_ratios`: for K = 2, 3, …, the ratio of the fall of the best cost from K to K + 1 to that from K - 1 to K; far
+    below 1 at an elbow.
     The rest is over splits: accuracies and log losses on the validation rows of the simple and the hidden network, the
     maxima over the first 100 epochs.
     """
 
     early_share: Distribution
     early_excess: Distribution
-    least_drop_ratio: float
+    drop_ratios: tuple[float, ...]
     simple_maximum: Distribution
     simple_at_100: Distribution
     hidden_maximum: Distribution
@@ -89,7 +89,7 @@ def check_claims(curves: CostCurves, histories: Mapping[str, History]) -> Claims
     return Claims(
         early_share=distribution(np.divide(costs[:, 0] - early_costs, falls, out=np.ones_like(falls), where=falls > 0)),
         early_excess=distribution(early_costs / costs[:, -1] - 1),
-        least_drop_ratio=float((drops[2:] / drops[1:-1]).min()),
+        drop_ratios=tuple((drops[1:] / drops[:-1]).tolist()),
         simple_maximum=distribution(simple.accuracy[:EPOCHS, :, 1].max(axis=0)),
         simple_at_100=distribution(simple.accuracy[last, :, 1]),
         hidden_maximum=distribution(validation[:EPOCHS].max(axis=0)),

@@ -14,7 +14,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
-from matplotlib.colors import BoundaryNorm
+from matplotlib.colors import BoundaryNorm, PowerNorm
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -73,7 +73,7 @@ def save(figure: Figure, path: Path) -> None:
     """Writes a .png or .svg file; the same figure gives the same bytes."""
     metadata = {"Date": None} if path.suffix == ".svg" else {"Software": None}
     with style():
-        figure.savefig(path, dpi=150, metadata=metadata)
+        figure.savefig(path, dpi=160, metadata=metadata)
 
 
 def draw_all(
@@ -95,7 +95,7 @@ def draw_all(
                 for recipe in recipes
                 if recipe.name in evaluation.histories
             },
-            "reliability": reliability(evaluation.reliability),
+            "reliability": reliability({recipe.name: evaluation.reliability[recipe.name] for recipe in recipes}),
             "confusion": confusion(places, dataset.place, evaluation.place_probabilities),
             "accuracy_by_place": accuracy_by_place(dataset, evaluation.fold_north, evaluation.held_out_north),
         }
@@ -121,13 +121,13 @@ def scree(curves: CostCurves) -> Figure:
         axes.plot(
             genres,
             curves.scree_runs[:, run],
-            LINES[run],
-            marker=MARKERS[run],
-            markersize=4,
+            MARKERS[run],
+            markersize=6,
+            fillstyle="none",
             color=COLOURS[run],
             label=f"single run {run + 1}",
         )
-    axes.plot(genres, curves.scree_best, "k-", marker="*", linewidth=1, label="best of ten restarts")
+    axes.plot(genres, curves.scree_best, "k-", linewidth=1, label="best of ten restarts")
     axes.set_xticks(genres)
     axes.legend()
     return figure
@@ -135,7 +135,11 @@ def scree(curves: CostCurves) -> Figure:
 
 def genre_map(dataset: Dataset, labels: NDArray[np.intp]) -> Figure:
     """Plot 3: where the pieces of each genre (n,) come from, moved a little at random so that none hides another."""
-    figure, axes = _map(f"Origin of {len(dataset):,} pieces by genre (moved at random by up to {JITTER_DEGREES:g}°)")
+    figure = Figure(figsize=(14, 7.5))
+    axes = figure.subplots()
+    _draw_map(
+        axes, f"Origin of {len(dataset):,} pieces by genre (moved at random by up to {JITTER_DEGREES:g}°)", dataset
+    )
     moves = np.random.default_rng(0).uniform(-JITTER_DEGREES, JITTER_DEGREES, (2, len(dataset)))
     longitude, latitude = dataset.longitude + moves[0], dataset.latitude + moves[1]
     for genre in range(labels.max() + 1):
@@ -143,9 +147,9 @@ def genre_map(dataset: Dataset, labels: NDArray[np.intp]) -> Figure:
         axes.scatter(
             longitude[members],
             latitude[members],
-            s=22,
+            s=14,
             color=COLOURS[genre % len(COLOURS)],
-            marker=MARKERS[genre % len(MARKERS)],
+            marker=MARKERS[(genre + genre // len(COLOURS)) % len(MARKERS)],
             edgecolors="white",
             linewidths=0.2,
             label=f"genre {genre} ({members.sum()})",
@@ -164,10 +168,16 @@ def accuracy_by_epoch(recipe: Recipe, history: History) -> Figure:
         mean, spread = accuracy.mean(axis=1), accuracy.std(axis=1, ddof=1)
         numbers = np.arange(1, epochs + 1)
         axes.fill_between(numbers, mean - spread, mean + spread, color=COLOURS[side], alpha=0.2, linewidth=0)
-        axes.plot(numbers, mean, LINES[side], color=COLOURS[side], label=f"{label}, mean ± spread of {splits} splits")
-    axes.axvline(recipe.epochs, color="black", linewidth=1, linestyle=":", label=f"epoch kept ({recipe.epochs})")
+        axes.plot(
+            numbers,
+            mean,
+            LINES[side],
+            color=COLOURS[side],
+            label=f"{label}, mean ± standard deviation of {splits} splits",
+        )
+    axes.axvline(recipe.epochs, color="black", linewidth=1, label=f"epoch kept ({recipe.epochs})")
     if recipe.epochs > EPOCHS:
-        axes.axvline(EPOCHS, color="grey", linewidth=1, linestyle=":", label=f"the notebook's last epoch ({EPOCHS})")
+        axes.axvline(EPOCHS, color="black", linewidth=1, linestyle=":", label=f"the notebook's last epoch ({EPOCHS})")
     axes.set_xlim(0, 1.02 * epochs)
     axes.legend(loc="lower right")
     return figure
@@ -202,7 +212,7 @@ def confusion(places: tuple[Place, ...], true: NDArray[np.intp], probabilities: 
     names = [_name(place) for place in places]
     figure = Figure(figsize=(9.5, 8.5))
     axes = figure.subplots()
-    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    image = axes.imshow(shares, cmap="Blues", norm=PowerNorm(0.5, 0, 1), origin="lower")
     axes.grid(visible=False)
     axes.set_xticks(range(len(names)), names, rotation=90, fontsize=8)
     axes.set_yticks(
@@ -223,14 +233,14 @@ def accuracy_by_place(dataset: Dataset, within: NDArray[np.float32], without: ND
 
     `within` is from ten folds, which know each place from other pieces; `without` from folds without the whole place.
     """
-    figure = Figure(figsize=(10, 10))
+    figure = Figure(figsize=(11, 9.5))
     upper, lower = figure.subplots(2, 1)
     counts = np.bincount(dataset.place)
     for axes, probabilities, title in (
         (upper, within, "Pieces of the same place were in training (ten folds)"),
         (lower, without, "No piece of the place was in training (held-out places)"),
     ):
-        _draw_map(axes, title)
+        _draw_map(axes, title, dataset)
         right = (probabilities > 0.5) == dataset.north_of_20
         dots = axes.scatter(
             dataset.places.longitude,
@@ -257,19 +267,14 @@ def _axes(title: str, x_label: str, y_label: str) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def _map(title: str) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(11, 6))
-    axes = figure.subplots()
-    _draw_map(axes, title)
-    return figure, axes
-
-
-def _draw_map(axes: Axes, title: str) -> None:
+def _draw_map(axes: Axes, title: str, dataset: Dataset) -> None:
+    """Coastlines and 20° N, as far as there are pieces."""
+    latitude, longitude = dataset.latitude, dataset.longitude
     axes.add_collection(LineCollection(_coastlines(), colors="#777777", linewidths=0.6))
     axes.axhline(NORTH_LATITUDE, color="black", linewidth=0.8, linestyle="--")
     axes.annotate("20° N", (-123, NORTH_LATITUDE + 1.5), fontsize=8)
-    axes.set_xlim(-125, 180)
-    axes.set_ylim(-58, 75)
+    axes.set_xlim(min(-125, longitude.min() - 5), 180)
+    axes.set_ylim(min(-58, latitude.min() - 5), max(75, latitude.max() + 5))
     axes.set_xticks(range(-120, 181, 60))
     axes.set_aspect("equal")
     axes.set_xlabel("longitude (degrees east)")

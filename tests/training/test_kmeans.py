@@ -157,5 +157,9 @@ def test_memory_beside_the_rows_is_a_block_and_a_few_numbers_a_row() -> None:
     tracemalloc.start()
     kmeans.lloyd(rows, rows[None, :100], max_iterations=2)
     _, peak = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
     assert peak < 16 * len(rows) + 8 * 2**20 < rows.nbytes / 9
+    tracemalloc.reset_peak()
+    kmeans.fit(rows, 10, seed=0, max_iterations=2)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 10 * 24 * len(rows) + 8 * 2**20 < rows.nbytes / 1.9

@@ -119,6 +119,8 @@ def test_quick_models_are_those_of_the_whole_run(own_file: Path, tmp_path: Path)
     assert train(*options, "--output", tmp_path / "whole").returncode == 0
     assert train(*options, "--output", tmp_path / "quick", "--quick").returncode == 0
     whole, quick = written(tmp_path / "whole"), written(tmp_path / "quick")
+    assert "is of other models" not in train(*options, "--output", tmp_path / "whole", "--quick").stderr
+    assert "is of other models" in train(*options, "--output", tmp_path / "whole", "--quick", "--seed", 1).stderr
     assert quick.keys() == FILES
     assert {name: whole[name] for name in FILES} == quick
 
@@ -131,6 +133,7 @@ def test_data_too_small_to_evaluate_are_refused_unless_quick(made_lines: list[st
     assert run.returncode == 2
     assert "these data are too few to be evaluated" in run.stderr
     assert run.stderr.rstrip().endswith("pass --quick")
+    assert "Traceback" not in run.stderr
     assert written(tmp_path / "output") == {}
     assert train(*options, "--quick").returncode == 0
     assert written(tmp_path / "output").keys() == FILES

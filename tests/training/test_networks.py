@@ -89,7 +89,8 @@ def test_models_side_by_side_learn_what_each_learns_alone(made: Dataset) -> None
 
 
 def test_rows_outside_the_training_rows_teach_nothing(made: Dataset) -> None:
-    training = made.split(0).training
+    """The first row is among those: it stands in for what a batch lacks, and must not count."""
+    training = np.setdiff1d(made.split(0).training, [0])
     shuffled = made.features.copy()
     others = np.setdiff1d(np.arange(len(made)), training)
     shuffled[others] = shuffled[others[::-1]] * 9
@@ -101,6 +102,25 @@ def test_rows_outside_the_training_rows_teach_nothing(made: Dataset) -> None:
         strict=True,
     ):
         np.testing.assert_array_equal(first, second)
+
+
+@pytest.mark.parametrize("change", [{"input_noise": 0.0}, {"dropout": 0.0}, {"label_smoothing": 0.0}], ids=str)
+def test_each_part_of_the_recipe_has_its_effect(made: Dataset, change: dict[str, float]) -> None:
+    recipe = dataclasses.replace(PLACES, epochs=2)
+    without = dataclasses.replace(recipe, **change)  # type: ignore[arg-type]
+    training = made.split(0).training
+    first, second = (networks.fit(each, made, [training], [0]) for each in (recipe, without))
+    assert not np.allclose(first.probabilities, second.probabilities, atol=1e-6)
+
+
+def test_predictions_are_without_noise_and_dropout(made: Dataset) -> None:
+    fit = networks.fit(dataclasses.replace(PLACES, epochs=2), made, [made.split(0).training], [0])
+    np.testing.assert_allclose(fit.networks[0].predict(made.features), fit.probabilities[0], atol=1e-6)
+
+
+def test_few_training_rows_beside_many_leave_no_gaps(dataset: Dataset) -> None:
+    fit = networks.fit(dataclasses.replace(HIDDEN, epochs=2), dataset, [np.arange(1000), np.arange(5)], [0, 1])
+    assert np.isfinite(fit.probabilities).all()
 
 
 def test_an_epoch_takes_every_training_row_once() -> None:

@@ -49,7 +49,7 @@ def test_claims_are_read_off_the_histories() -> None:
     claims = notebook.check_claims(curves, {"simple": History(simple, simple), "hidden": History(hidden, losses)})
     assert claims.early_share.mean == pytest.approx(0.8)
     assert claims.early_excess.mean == pytest.approx(1 / 45)
-    assert claims.least_drop_ratio == pytest.approx(0.25)
+    assert claims.drop_ratios == pytest.approx((0.4, 0.5, 0.25, 3.0))
     assert claims.simple_maximum.mean == claims.simple_at_100.mean == pytest.approx(0.5)
     assert claims.hidden_maximum.mean == pytest.approx(0.75)
     assert claims.hidden_at_40.mean == pytest.approx(0.74)

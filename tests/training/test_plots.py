@@ -85,6 +85,32 @@ def test_plot_says_what_it_shows(figures: dict[str, Figure], name: str, words: l
         assert word in shown
 
 
+def test_confusion_counts_the_likeliest_place_of_each_true_place() -> None:
+    probabilities = np.array([[0.6, 0.3, 0.1], [0.2, 0.7, 0.1], [0.1, 0.2, 0.7], [0.1, 0.8, 0.1]], np.float32)
+    with plots.style():
+        figure = plots.confusion(PLACES, np.array([0, 0, 2, 1]), probabilities)
+    shown = np.asarray(figure.axes[0].images[0].get_array())
+    assert shown.tolist() == [[0.5, 0.5, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]
+
+
+def test_accuracy_by_place_is_within_above_and_without_below(made: Dataset) -> None:
+    within = np.where(made.north_of_20, 0.9, 0.1).astype(np.float32)
+    without = np.full(60, 0.9, np.float32)
+    with plots.style():
+        figure = plots.accuracy_by_place(made, within, without)
+    upper, lower = (axes.collections[-1].get_array() for axes in figure.axes[:2])
+    assert np.asarray(upper).tolist() == [1.0, 1.0, 1.0]
+    assert np.asarray(lower).tolist() == [0.0, 1.0, 1.0]  # Kenya, Japan, Italy
+
+
+def test_more_than_ten_genres_differ_by_colour_or_marker(made: Dataset) -> None:
+    with plots.style():
+        figure = plots.genre_map(made, np.arange(60) % 20)
+    dots = [each for each in figure.axes[0].collections if str(each.get_label()).startswith("genre")]
+    looks = {(str(each.get_facecolor()), np.asarray(each.get_paths()[0].vertices).tobytes()) for each in dots}
+    assert len(looks) == len(dots) == 20
+
+
 def test_kept_epoch_is_marked_where_it_is(figures: dict[str, Figure]) -> None:
     for name, epoch in (("simple_accuracy", 300), ("hidden_accuracy", 40)):
         (line,) = [line for line in figures[name].axes[0].lines if "epoch kept" in str(line.get_label())]
