@@ -19,7 +19,7 @@ INNER_SHARE = 0.8
 CANDIDATES = {
     "no label smoothing, 40 epochs": replace(PLACES, label_smoothing=0.0, epochs=40),
     "no label smoothing, 75 epochs": replace(PLACES, label_smoothing=0.0, epochs=75),
-    "as chosen": PLACES,
+    "in use: label smoothing 0.1, 120 epochs": PLACES,
     "200 epochs": replace(PLACES, epochs=200),
     "label smoothing 0.2": replace(PLACES, label_smoothing=0.2),
     "512 hidden units, dropout 0.7": replace(PLACES, hidden_units=512, dropout=0.7),
