@@ -164,7 +164,8 @@ How the recipes came about: `hidden` ends at epoch 40 since the notebook saw it 
 looked at these same pieces. `simple` goes on to epoch 300, and not to the notebook's 100, since there its loss on the
 training rows is still falling. The units, members, noise and dropout of `places` were given beforehand; its label
 smoothing was chosen by log loss on inner splits of the training rows, and its epochs too, but for the time that more of
-them take. `benchmarks/SELECTION.md` has the candidates, and what choosing is worth when each split makes its own choice.
+them take. `benchmarks/SELECTION.md` has the candidates, and what choosing is worth when each split makes its own
+choice.
 """
 
 
