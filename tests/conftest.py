@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
@@ -20,6 +21,21 @@ ROOT = Path(__file__).parent.parent
 
 Require = Callable[[object, str], None]
 StartServer = Callable[..., AbstractContextManager[httpx.Client]]
+
+
+def assert_close(reply: Any, expected: Any) -> None:
+    """Two JSON values are the same, but for the rounding of their numbers."""
+    if isinstance(expected, dict):
+        assert reply.keys() == expected.keys()
+        for name in expected:
+            assert_close(reply[name], expected[name])
+    elif isinstance(expected, list):
+        for each, expected_each in zip(reply, expected, strict=True):
+            assert_close(each, expected_each)
+    elif isinstance(expected, float):
+        assert reply == pytest.approx(expected, rel=3e-5, abs=1e-4)
+    else:
+        assert reply == expected
 
 
 @pytest.fixture(scope="session")

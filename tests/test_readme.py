@@ -14,7 +14,7 @@ from models.bundle import DEFAULT_BUNDLE
 from service.app import DESCRIPTION
 from service.schemas import EXAMPLE_FEATURES, NorthOf20Options
 from service.settings import ENVIRONMENT_PREFIX, Settings
-from tests.conftest import ROOT, Require
+from tests.conftest import ROOT, Require, assert_close
 
 README = (ROOT / "README.md").read_text()
 COMMANDS = re.findall(r"```sh\n(.*?)```(?:\n\n```json\n(.*?)```)?", README, re.DOTALL)
@@ -40,25 +40,10 @@ def test_commands_run_and_reply_as_shown(client: httpx.Client, tmp_path: Path, r
         run = subprocess.run(["sh", "-e", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=True)
         assert ("curl" in command) == bool(shown) or "/genres" in command
         if shown:
-            assert_as_shown(json.loads(run.stdout), json.loads(shown))
+            assert_close(json.loads(run.stdout), json.loads(shown))
             replies += 1
     assert replies == 6
     assert json.loads((tmp_path / "piece.json").read_text()) == {"features": EXAMPLE_FEATURES}
-
-
-def assert_as_shown(reply: Any, shown: Any) -> None:
-    """The reply is what is shown, to the decimals that are shown."""
-    if isinstance(shown, dict):
-        assert reply.keys() == shown.keys()
-        for name in shown:
-            assert_as_shown(reply[name], shown[name])
-    elif isinstance(shown, list):
-        for each, shown_each in zip(reply, shown, strict=True):
-            assert_as_shown(each, shown_each)
-    elif isinstance(shown, float):
-        assert reply == pytest.approx(shown, rel=3e-5, abs=1e-4)
-    else:
-        assert reply == shown
 
 
 @pytest.fixture(scope="module")
