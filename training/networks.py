@@ -237,22 +237,30 @@ def _epoch(
     optimizer = keras.optimizers.Adam()
     optimizer.build(variables)
 
-    @tf.function  # type: ignore[untyped-decorator]
+    def step(batch: tf.Tensor) -> None:
+        rows, weights = tf.maximum(batch, 0), tf.cast(batch >= 0, tf.float32)
+        with tf.GradientTape() as tape:
+            outputs = model(tf.gather(inputs, rows), training=True)
+            # Divided here: Keras would train the softmax of the logits that it finds behind sigmoid outputs, which
+            # is not what they predict.
+            probabilities = outputs / tf.reduce_sum(outputs, axis=2, keepdims=True)
+            losses = keras.losses.categorical_crossentropy(
+                tf.gather(one_hot, rows), probabilities, label_smoothing=label_smoothing
+            )
+            # The sum over models of each one's mean: the gradient of a weight is that of its own model.
+            totals, counts = tf.reduce_sum(weights * losses, axis=1), tf.reduce_sum(weights, axis=1)
+            loss = tf.reduce_sum(tf.math.divide_no_nan(totals, counts))
+        optimizer.apply(tape.gradient(loss, variables), variables)
+
+    def take_step(number: tf.Tensor, batches: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        step(batches[number])
+        return number + 1, batches
+
+    # A loop of TensorFlow's own: its reading of Python's loops (AutoGraph) fails on some versions of Python.
+    @tf.function(autograph=False)  # type: ignore[untyped-decorator]
     def train_epoch(batches: tf.Tensor) -> None:
-        for batch in batches:
-            rows, weights = tf.maximum(batch, 0), tf.cast(batch >= 0, tf.float32)
-            with tf.GradientTape() as tape:
-                outputs = model(tf.gather(inputs, rows), training=True)
-                # Divided here: Keras would train the softmax of the logits that it finds behind sigmoid outputs, which
-                # is not what they predict.
-                probabilities = outputs / tf.reduce_sum(outputs, axis=2, keepdims=True)
-                losses = keras.losses.categorical_crossentropy(
-                    tf.gather(one_hot, rows), probabilities, label_smoothing=label_smoothing
-                )
-                # The sum over models of each one's mean: the gradient of a weight is that of its own model.
-                totals, counts = tf.reduce_sum(weights * losses, axis=1), tf.reduce_sum(weights, axis=1)
-                loss = tf.reduce_sum(tf.math.divide_no_nan(totals, counts))
-            optimizer.apply(tape.gradient(loss, variables), variables)
+        steps = tf.shape(batches)[0]
+        tf.while_loop(lambda number, _: number < steps, take_step, [0, batches])
 
     return train_epoch  # type: ignore[no-any-return]
 
