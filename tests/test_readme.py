@@ -15,6 +15,7 @@ from service.app import DESCRIPTION
 from service.schemas import EXAMPLE_FEATURES, NorthOf20Options
 from service.settings import ENVIRONMENT_PREFIX, Settings
 from tests.conftest import ROOT, Require, assert_close
+from training.dataset import Dataset
 
 README = (ROOT / "README.md").read_text()
 COMMANDS = re.findall(r"```sh\n(.*?)```(?:\n\n```json\n(.*?)```)?", README, re.DOTALL)
@@ -102,6 +103,10 @@ def mean_error(figures: dict[str, Any], name: str) -> float:
 
 def signed(estimate: dict[str, float]) -> str:
     return "{mean:+.3f}, {low:+.3f} to {high:+.3f}".format(**estimate)
+
+
+def test_cost_of_one_cluster_is_that_of_the_data(dataset: Dataset) -> None:
+    assert f"of {dataset.features.var(axis=0).sum():.2f} with one cluster" in " ".join(README.split())
 
 
 def test_places_is_ahead_where_the_readme_says_so(figures: dict[str, Any]) -> None:

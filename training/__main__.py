@@ -131,7 +131,7 @@ def examine(
     from training import card, evaluate, genres, notebook, plots, report
 
     seed, places = bundle.manifest.seed, bundle.manifest.places
-    evaluate.check_size(dataset, len(clustering.centroids))
+    evaluate.check_size(dataset, len(clustering.centroids), seed)
     evaluation = evaluate.evaluate(dataset, recipes, seed)
     curves = notebook.cost_curves(dataset.features, seed)
     metrics = report.collect(

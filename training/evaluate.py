@@ -80,10 +80,10 @@ def protocols(dataset: Dataset, seed: int) -> tuple[Protocol, Protocol, Protocol
     )
 
 
-def check_size(dataset: Dataset, genres: int) -> None:
+def check_size(dataset: Dataset, genres: int, seed: int) -> None:
     """Raises DatasetError if the data are too few for the folds, the bootstraps and the baselines."""
     distinct = len(np.unique(dataset.features, axis=0))
-    least_training = min(len(split.training) for split in held_out_places(dataset, seed=0))
+    least_training = min(len(split.training) for split in held_out_places(dataset, seed))
     if distinct < max(MIN_PIECES, 3 * genres) or least_training < MIN_TRAINING_PIECES:
         raise DatasetError(
             f"these data are too few to be evaluated (at least {MIN_PIECES} distinct pieces, three a genre, and not "
@@ -115,7 +115,9 @@ def evaluate(dataset: Dataset, recipes: Sequence[Recipe], seed: int) -> Evaluati
     """Fits a network of every recipe and every baseline on every split and measures them on the rows left out."""
     random_splits, folds, by_place = all_protocols = protocols(dataset, seed)
     fits = {
-        (protocol.name, recipe.name): _fit(recipe, dataset, protocol, seed)
+        (protocol.name, recipe.name): _fit(
+            recipe, dataset, protocol, seed, watched=protocol is random_splits and recipe.name != PLACES.name
+        )
         for protocol in all_protocols
         for recipe in recipes
     }
@@ -164,8 +166,7 @@ def _held_out(rows: NDArray[np.bool_]) -> Split:
     return Split(np.flatnonzero(~rows), np.flatnonzero(rows))
 
 
-def _fit(recipe: Recipe, dataset: Dataset, protocol: Protocol, seed: int) -> networks.Fit:
-    watched = protocol.name == "random splits" and recipe.name != PLACES.name
+def _fit(recipe: Recipe, dataset: Dataset, protocol: Protocol, seed: int, *, watched: bool) -> networks.Fit:
     return networks.fit(
         recipe,
         dataset,

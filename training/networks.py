@@ -117,13 +117,13 @@ def fit(
             train_epoch(batches.draw())
             if watch_epochs:
                 scores.append(_scores(_averaged(predict().numpy(), recipe), labels, trainings))
-                training, validation = scores[-1][0].mean(axis=0)
+                training, validation = scores[-1][0].mean(axis=0)  # the accuracies
                 progress.update(bar, note=f"accuracy {training:.3f} validation {validation:.3f}")
             if epoch == recipe.epochs:
                 networks = _export(model, recipe)
                 probabilities = _averaged(predict().numpy(), recipe)
             progress.update(bar, advance=1)
-    return Fit(networks, probabilities, History(*map(np.stack, zip(*scores, strict=True))) if scores else None)
+    return Fit(networks, probabilities, History(*np.stack(scores, axis=1)) if scores else None)
 
 
 class Batches:
@@ -252,15 +252,15 @@ def _epoch(
             loss = tf.reduce_sum(tf.math.divide_no_nan(totals, counts))
         optimizer.apply(tape.gradient(loss, variables), variables)
 
-    def take_step(number: tf.Tensor, batches: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        step(batches[number])
-        return number + 1, batches
-
     # A loop of TensorFlow's own: its reading of Python's loops (AutoGraph) fails on some versions of Python.
     @tf.function(autograph=False)  # type: ignore[untyped-decorator]
     def train_epoch(batches: tf.Tensor) -> None:
+        def take_step(number: tf.Tensor) -> tf.Tensor:
+            step(batches[number])
+            return number + 1
+
         steps = tf.shape(batches)[0]
-        tf.while_loop(lambda number, _: number < steps, take_step, [0, batches])
+        tf.while_loop(lambda number: number < steps, take_step, [0])
 
     return train_epoch  # type: ignore[no-any-return]
 
@@ -272,41 +272,30 @@ def _averaged(outputs: NDArray[np.float32], recipe: Recipe) -> NDArray[np.float3
     return averaged
 
 
-def _scores(
-    probabilities: NDArray[np.float32], labels: Labels, trainings: Sequence[Rows]
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Accuracy and log loss (splits, 2) on each split's training rows and on all other rows."""
-    correct = probabilities.argmax(axis=2) == labels
+def _scores(probabilities: NDArray[np.float32], labels: Labels, trainings: Sequence[Rows]) -> NDArray[np.float32]:
+    """Accuracy and log loss (2, splits, 2) on each split's training rows and on all other rows."""
+    correct = (probabilities.argmax(axis=2) == labels).astype(np.float32)
     losses = -np.log(np.maximum(probabilities[:, np.arange(len(labels)), labels], np.finfo(np.float32).tiny))
-    return tuple(  # type: ignore[return-value]
-        np.array(
-            [
-                (values[rows].mean(), np.delete(values, rows).mean())
-                for values, rows in zip(measure, trainings, strict=True)
-            ],
-            np.float32,
-        )
-        for measure in (correct, losses)
+    sides = [[rows, np.setdiff1d(np.arange(len(labels)), rows)] for rows in trainings]
+    return np.array(
+        [
+            [[values[rows].mean() for rows in both] for values, both in zip(measure, sides, strict=True)]
+            for measure in (correct, losses)
+        ],
+        np.float32,
     )
 
 
 def _export(model: keras.Sequential, recipe: Recipe) -> list[DenseNetwork]:
     """The networks in NumPy, one for each split; those of several members with a leading axis of members."""
-    layers = [layer for layer in model.layers if isinstance(layer, StackedDense)]
-    kernels = [layer.kernel.numpy() for layer in layers]
-    biases = [layer.bias.numpy() for layer in layers]
-    activations = [keras.activations.serialize(layer.activation) for layer in layers]
-    models = range(0, len(kernels[0]), recipe.members)
-    return [
-        DenseNetwork(
-            [
-                Dense(_members(kernel, first, recipe), _members(bias, first, recipe), activation)
-                for kernel, bias, activation in zip(kernels, biases, activations, strict=True)
-            ]
-        )
-        for first in models
+    layers = [
+        Dense(layer.kernel.numpy(), layer.bias.numpy(), keras.activations.serialize(layer.activation))
+        for layer in model.layers
+        if isinstance(layer, StackedDense)
     ]
-
-
-def _members(array: NDArray[np.float32], first: int, recipe: Recipe) -> NDArray[np.float32]:
-    return array[first] if recipe.members == 1 else array[first : first + recipe.members]
+    firsts = range(0, len(layers[0].kernel), recipe.members)
+    models = firsts if recipe.members == 1 else [slice(first, first + recipe.members) for first in firsts]
+    return [
+        DenseNetwork([Dense(layer.kernel[each], layer.bias[each], layer.activation) for layer in layers])
+        for each in models
+    ]
