@@ -9,6 +9,7 @@ import dataclasses
 import hashlib
 import io
 import json
+import math
 import os
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -23,12 +24,13 @@ from numpy.typing import NDArray
 
 from models.features import FEATURE_COUNT, Floats
 from models.origin import Places
-from models.predictors import HIDDEN_ACTIVATION, OUTPUT_ACTIVATIONS, Dense, DenseNetwork, NearestCentroid
+from models.predictors import HIDDEN_ACTIVATION, OUTPUT_ACTIVATIONS, Dense, DenseNetwork, NearestCentroid, calibrate
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 NETWORKS = ("simple", "hidden", "places")
 CLASS_COUNT = 2  # not north of 20° N, north of 20° N; the places network has a class for each place
 MAX_BUNDLE_BYTES = 64 * 2**20
+QUANTILE_SHARES = np.linspace(0, 1, 101)  # of the pieces of a genre that lie nearer to its centroid
 DEFAULT_BUNDLE = Path(__file__).parent / "artifacts" / "bundle.npz"
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -50,18 +52,24 @@ class Place:
 
 @dataclass(frozen=True)
 class GenreSummary:
-    """Where the training pieces of one genre come from; places by share, largest first."""
+    """Where the training pieces of one genre come from, and how far they lie from its centroid.
+
+    `places` are by share, largest first; `distance_quantiles` are those of the pieces' Euclidean distances to the
+    centroid, at QUANTILE_SHARES.
+    """
 
     size: int
     share_north_of_20: float
     places: tuple[Place, ...]
+    distance_quantiles: tuple[float, ...]
 
 
 @dataclass(frozen=True)
 class NetworkSummary:
     """How one network was trained, and what it reached in telling north of 20° N from the rest.
 
-    Accuracies lie between 0 and 1; log losses are in nats.
+    Accuracies lie between 0 and 1; log losses are in nats. `temperature` is what divides the log odds of north to
+    calibrate them: the figures are those without it.
     """
 
     activations: tuple[str, ...]
@@ -70,6 +78,7 @@ class NetworkSummary:
     training_log_loss: float
     validation_accuracy: float
     validation_log_loss: float
+    temperature: float
 
 
 @dataclass(frozen=True)
@@ -78,7 +87,8 @@ class Manifest:
 
     `places` are all places of origin, in the order of the places network's classes, each with its share of the rows.
     `kmeans_cost` is the mean squared distance of all rows to their centroids; `majority_accuracy` is the validation
-    accuracy of always answering the side of 20° N that is commoner in training.
+    accuracy of always answering the side of 20° N that is commoner in training. `usual_distances` are the 0.0005 and
+    the 0.9995 quantile of the distances of all pieces to their own genre's centroid.
     """
 
     data_sha256: str
@@ -93,8 +103,25 @@ class Manifest:
     majority_accuracy: float
     places: tuple[Place, ...]
     genres: tuple[GenreSummary, ...]
+    usual_distances: tuple[float, float]
     networks: Mapping[str, NetworkSummary]
     format_version: int = FORMAT_VERSION
+
+
+@dataclass(frozen=True, eq=False)
+class GenrePredictions:
+    """The genres (n,) of rows, and how well the rows fit there.
+
+    `distance` (n,) is the Euclidean distance to the genre's centroid, `distances` (n, k) those to all. `typicality`
+    (n,) is the share of the genre's training pieces that lie farther from the centroid: 1 nearer than all of them, 0
+    beyond all. `unusual` (n,) is true of rows whose distance only one in a thousand training pieces would have.
+    """
+
+    genre: NDArray[np.intp]
+    distance: NDArray[np.float64]
+    distances: NDArray[np.float64]
+    typicality: NDArray[np.float64]
+    unusual: NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,14 +148,38 @@ class ModelBundle:
         places = self.manifest.places
         return Places(np.array([place.latitude for place in places]), np.array([place.longitude for place in places]))
 
-    def north_of_20(self, network: str, features: Floats) -> NDArray[np.float32]:
-        """The probability (n,) that rows (n, 68) come from north of 20° N, by the network of that name."""
-        return probability_of_north(network, self.networks[network].predict(features), self.places)
+    def north_of_20(self, network: str, features: Floats, *, calibrated: bool = True) -> NDArray[np.float64]:
+        """The probability (n,) that rows (n, 68) come from north of 20° N, by the network of that name.
+
+        It is calibrated by the network's temperature, which changes no side, unless the raw figure is asked for.
+        """
+        raw = probability_of_north(network, self.networks[network].predict(features), self.places)
+        if not calibrated:
+            return raw.astype(np.float64)
+        return calibrate(raw, self.manifest.networks[network].temperature)
+
+    def predict_genres(self, features: Floats) -> GenrePredictions:
+        """The genre of each row (n, 68), and how far it is, how typical of its genre, and whether it is unusual."""
+        distances = self.genres.distances(features).astype(np.float64, copy=False)
+        genre = distances.argmin(axis=1)
+        distance = distances.min(axis=1)
+        typicality = np.empty(len(distance))
+        for each in set(genre.tolist()):
+            members = genre == each
+            typicality[members] = 1 - np.interp(distance[members], self._distance_quantiles[each], QUANTILE_SHARES)
+        nearest, farthest = self.manifest.usual_distances
+        unusual = (distance < nearest) | (distance > farthest)
+        return GenrePredictions(genre, distance, distances, typicality, unusual)
 
     @property
     def version(self) -> str:
         """The model version that every reply carries: the fingerprint's first 12 digits."""
         return self.fingerprint[:12]
+
+    @cached_property
+    def _distance_quantiles(self) -> NDArray[np.float64]:
+        """The distance quantiles (k, 101) of every genre."""
+        return np.array([genre.distance_quantiles for genre in self.manifest.genres])
 
 
 def probability_of_north(network: str, probabilities: Floats, places: Places) -> NDArray[np.float32]:
@@ -211,16 +262,20 @@ def _unpacked_size(content: bytes) -> int:
 
 
 def _manifest(description: dict[str, Any]) -> Manifest:
-    genres = tuple(
-        GenreSummary(**(genre | {"places": tuple(Place(**place) for place in genre["places"])}))
-        for genre in description["genres"]
-    )
+    genres = tuple(_genre_summary(genre) for genre in description["genres"])
     networks = {
         name: NetworkSummary(**(network | {"activations": tuple(network["activations"])}))
         for name, network in description["networks"].items()
     }
     places = tuple(Place(**place) for place in description["places"])
-    return Manifest(**(description | {"places": places, "genres": genres, "networks": networks}))
+    usual_distances = tuple(description["usual_distances"])
+    parts = {"places": places, "genres": genres, "usual_distances": usual_distances, "networks": networks}
+    return Manifest(**(description | parts))
+
+
+def _genre_summary(genre: dict[str, Any]) -> GenreSummary:
+    places = tuple(Place(**place) for place in genre["places"])
+    return GenreSummary(**(genre | {"places": places, "distance_quantiles": tuple(genre["distance_quantiles"])}))
 
 
 def _assemble(arrays: Arrays, manifest: Manifest) -> ModelBundle:
@@ -239,7 +294,26 @@ def _assemble(arrays: Arrays, manifest: Manifest) -> ModelBundle:
         raise ValueError("unknown arrays")
     if not all(array.dtype.kind == "f" and np.isfinite(array).all() for array in arrays.values()):
         raise ValueError("arrays must be finite numbers")
+    _check_distances_and_temperatures(manifest)
     return bundle
+
+
+def _check_distances_and_temperatures(manifest: Manifest) -> None:
+    """Raises TypeError or ValueError for numbers that predictions would fail on or be wrong by."""
+    _check_ascending(manifest.usual_distances, 2)
+    for genre in manifest.genres:
+        _check_ascending(genre.distance_quantiles, len(QUANTILE_SHARES))
+    for network in manifest.networks.values():
+        if not 0 < network.temperature < math.inf:
+            raise ValueError("temperatures must be positive and finite")
+
+
+def _check_ascending(values: tuple[float, ...], count: int) -> None:
+    numbers = np.array(values)
+    if numbers.shape != (count,) or numbers.dtype.kind not in "fiu":
+        raise ValueError(f"distances must be {count} numbers")
+    if not np.isfinite(numbers).all() or (np.diff(numbers) < 0).any():
+        raise ValueError("distances must be finite and ascending")
 
 
 def _network(arrays: Arrays, name: str, activations: tuple[str, ...]) -> DenseNetwork:

@@ -25,6 +25,19 @@ def squared_distances(features: Floats, centroids: Floats) -> Floats:
     return clipped
 
 
+def calibrate(probabilities: Floats, temperature: float) -> NDArray[np.float64]:
+    """Probabilities (n,) of one of two classes after their log odds were divided by a temperature.
+
+    The odds are those of the less likely class: between 0 and 1, they cannot overflow. 0, 0.5 and 1 stay as they are.
+    """
+    exact = probabilities.astype(np.float64)
+    less_likely = np.minimum(exact, 1 - exact)
+    odds = (less_likely / (1 - less_likely)) ** (1 / temperature)
+    less_likely = odds / (1 + odds)
+    calibrated: NDArray[np.float64] = np.where(exact > 0.5, 1 - less_likely, less_likely)
+    return calibrated
+
+
 @dataclass(frozen=True, eq=False)
 class NearestCentroid:
     """Assigns rows to the nearest of k centroids (k, 68)."""

@@ -2,14 +2,17 @@
 
 import platform
 from collections import Counter
+from collections.abc import Sequence
 from importlib.metadata import version
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.bundle import GenreSummary, Manifest, NetworkSummary, Place, probability_of_north
-from models.predictors import DenseNetwork
+from models.bundle import QUANTILE_SHARES, GenreSummary, Manifest, NetworkSummary, Place, probability_of_north
+from models.features import Floats
+from models.predictors import DenseNetwork, NearestCentroid
 from training import metrics
+from training.calibration import fit_temperature
 from training.dataset import Dataset, Split
 from training.kmeans import Clustering
 from training.places import COUNTRIES
@@ -17,12 +20,15 @@ from training.recipes import Recipe
 
 LIBRARIES = ("numpy", "keras", "tensorflow")
 PLACES_PER_GENRE = 5
+USUAL_SHARES = (0.0005, 0.9995)  # all but one piece in a thousand lie between
 
 
 def describe(
     dataset: Dataset, split: Split, seed: int, clustering: Clustering, networks: dict[Recipe, DenseNetwork]
 ) -> Manifest:
     """The manifest of models that were fitted with this split and seed."""
+    distances = NearestCentroid(clustering.centroids).distances(dataset.features).min(axis=1)
+    lowest, highest = _quantiles(distances, USUAL_SHARES)
     return Manifest(
         data_sha256=dataset.sha256,
         rows=len(dataset),
@@ -35,7 +41,10 @@ def describe(
         kmeans_iterations=len(clustering.costs),
         majority_accuracy=majority_accuracy(dataset, split),
         places=summarize_places(dataset),
-        genres=tuple(summarize_genre(dataset, clustering.labels == genre) for genre in range(len(clustering.sizes))),
+        genres=tuple(
+            summarize_genre(dataset, clustering.labels == genre, distances) for genre in range(len(clustering.sizes))
+        ),
+        usual_distances=(lowest, highest),
         networks={
             recipe.name: summarize_network(recipe, network, dataset, split) for recipe, network in networks.items()
         },
@@ -49,7 +58,10 @@ def majority_accuracy(dataset: Dataset, split: Split) -> float:
 
 
 def summarize_network(recipe: Recipe, network: DenseNetwork, dataset: Dataset, split: Split) -> NetworkSummary:
-    """The network's accuracy and log loss in telling north of 20° N on both sides of the split."""
+    """The network's accuracy and log loss in telling north of 20° N on both sides of the split.
+
+    Its temperature is fitted on the validation rows: on those that trained it, the network is too sure of itself.
+    """
     probabilities = probability_of_north(recipe.name, network.predict(dataset.features), dataset.places)
     training, validation = (
         (probabilities[rows], dataset.north_of_20[rows]) for rows in (split.training, split.validation)
@@ -61,6 +73,7 @@ def summarize_network(recipe: Recipe, network: DenseNetwork, dataset: Dataset, s
         training_log_loss=metrics.log_loss(*training),
         validation_accuracy=metrics.accuracy(*validation),
         validation_log_loss=metrics.log_loss(*validation),
+        temperature=fit_temperature(*validation),
     )
 
 
@@ -69,12 +82,20 @@ def summarize_places(dataset: Dataset) -> tuple[Place, ...]:
     return tuple(_place(dataset, place, count / len(dataset)) for place, count in enumerate(np.bincount(dataset.place)))
 
 
-def summarize_genre(dataset: Dataset, members: NDArray[np.bool_]) -> GenreSummary:
-    """A genre's size, its share north of 20° N, and its commonest places of origin, from its members (n,)."""
+def summarize_genre(dataset: Dataset, members: NDArray[np.bool_], distances: Floats) -> GenreSummary:
+    """A genre's size, its share north of 20° N, its commonest places of origin, and how far its pieces lie.
+
+    `members` (n,) says which pieces are its own, and `distances` (n,) how far each lies from its genre's centroid.
+    """
     size = int(members.sum())
     commonest = Counter(dataset.place[members].tolist()).most_common(PLACES_PER_GENRE)
     places = tuple(_place(dataset, place, count / size) for place, count in commonest)
-    return GenreSummary(size, float(dataset.north_of_20[members].mean()), places)
+    share_north_of_20 = float(dataset.north_of_20[members].mean())
+    return GenreSummary(size, share_north_of_20, places, _quantiles(distances[members], QUANTILE_SHARES))
+
+
+def _quantiles(distances: Floats, shares: Sequence[float] | NDArray[np.float64]) -> tuple[float, ...]:
+    return tuple(np.quantile(distances, shares).tolist())
 
 
 def _place(dataset: Dataset, place: int, share: float) -> Place:

@@ -16,8 +16,9 @@ def test_majority_is_taken_from_the_training_rows(made: Dataset) -> None:
 
 
 def test_genres_are_summarised(made: Dataset) -> None:
-    first = manifest.summarize_genre(made, np.array([True, True, False] * 20))  # Kenya and Japan
-    second = manifest.summarize_genre(made, np.array([False, False, True] * 20))  # Italy
+    distances = np.arange(60) / 2
+    first = manifest.summarize_genre(made, np.array([True, True, False] * 20), distances)  # Kenya and Japan
+    second = manifest.summarize_genre(made, np.array([False, False, True] * 20), distances)  # Italy
     assert (first.size, second.size) == (40, 20)
     assert (first.share_north_of_20, second.share_north_of_20) == (0.5, 1.0)
     assert {(place.country, place.share) for place in first.places} == {("Kenya", 0.5), ("Japan", 0.5)}
