@@ -1,17 +1,28 @@
 """The application: `uvicorn service.app:app`."""
 
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, TypedDict
 
 import numpy as np
 from fastapi import FastAPI
+from fastapi.exceptions import FastAPIError
+from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from models.bundle import BundleError, ModelBundle, load_bundle
-from service import docs, operations, predictions, problems
+from service import docs, inference, logs, operations, predictions, problems
+from service.access import SECURITY_SCHEMES, Keys
+from service.hot_path import Admission
+from service.metrics import Metrics
+from service.observation import Observation
+from service.readiness import Readiness
 from service.schemas import EXAMPLE_FEATURES
 from service.settings import Settings, SettingsError, read_settings
+from service.tensors import HEAD_LENGTH
+
+VERSION = "0.1.0"
 
 DESCRIPTION = """
 Send the 68 audio features of a piece of traditional music; get its **genre** (one of the clusters that K-means found in
@@ -24,70 +35,102 @@ The networks tell *which of the 33 places, or recordings, a piece resembles*, an
 from. On unseen pieces of the 33 places, `places` tells the side of 20° N of about 80 in 100. Where a whole place is
 held out of training, every network falls to between 65 and 70 in 100, and always answering north is right for 64.
 
-Every reply names the model version that gave it; every error is a *problem*
-(RFC 9457) that says what to mend.
+Whole **batches** go to `/genre/batch` and `/north-of-20/batch`, as JSON, CSV, NumPy's `.npy` or an Arrow stream. The
+same predictions are there by the **Open Inference Protocol**, version 2, under `/v2`.
+
+Every reply names the model version that gave it, and in its header `X-Request-ID` the request; every error is a
+*problem* (RFC 9457) that says what to mend, and [/problems](problems) explains each kind.
 """
 
 
 class State(TypedDict):
-    """What every request finds in `request.state`."""
+    """What every request finds in `request.state`; observation adds `request_id`, predictions add `rows`."""
 
-    bundle: ModelBundle
     settings: Settings
+    bundle: ModelBundle
+    keys: Keys
+    admission: Admission
+    metrics: Metrics
+    readiness: Readiness
 
 
 class Service(FastAPI):
-    """FastAPI, with the schemas of its problems in the OpenAPI document."""
+    """FastAPI, observed from outside of all its parts, and with what it cannot know of its own OpenAPI document."""
+
+    settings: Settings
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """Everything that answers a request."""
+        return Observation(super().build_middleware_stack(), access_log=self.settings.access_log)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers a request; a start that fails is explained."""
+        if scope["type"] == "lifespan":
+            await explain_failed_start(super().__call__, scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
 
     def openapi(self) -> dict[str, Any]:
-        """The OpenAPI document."""
+        """The OpenAPI document, with the schemas of problems, and with the keys if any are asked for."""
+        if self.openapi_schema:
+            return self.openapi_schema
         document = super().openapi()
-        document["components"]["schemas"] |= problems.schemas()
+        schemas = document["components"]["schemas"]
+        schemas |= problems.schemas() | inference.schemas()
+        if self.settings.api_key:
+            document["components"]["securitySchemes"] = SECURITY_SCHEMES
+            for operations_of_path in document["paths"].values():
+                for operation in operations_of_path.values():
+                    if "401" in operation["responses"]:
+                        operation["security"] = [{name: []} for name in SECURITY_SCHEMES]
         return document
 
 
-class OneSentenceStartupFailure:
+async def explain_failed_start(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
     """Tells the server what kept the service from starting in one sentence; Starlette would send a stack trace."""
+    failure: Message | None = None
 
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
+    async def hold_failure(message: Message) -> None:
+        nonlocal failure
+        if message["type"] == "lifespan.startup.failed":
+            failure = message
+        else:
+            await send(message)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Passes on what is not a failed start."""
-        if scope["type"] != "lifespan":
-            return await self.app(scope, receive, send)
-        failure: Message | None = None
-
-        async def hold_failure(message: Message) -> None:
-            nonlocal failure
-            if message["type"] == "lifespan.startup.failed":
-                failure = message
-            else:
-                await send(message)
-
-        try:
-            await self.app(scope, receive, hold_failure)
-        except (BundleError, SettingsError) as error:
-            await send({"type": "lifespan.startup.failed", "message": str(error)})
-        except BaseException:
-            if failure:
-                await send(failure)
-            raise
+    try:
+        await app(scope, receive, hold_failure)
+    except (BundleError, FastAPIError) as error:
+        await send({"type": "lifespan.startup.failed", "message": str(error)})
+    except BaseException:
+        if failure:
+            await send(failure)
+        raise
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
-    """Puts the service together; the settings are read from the environment when it starts unless they are given."""
+    """Puts the service together, by these settings or by those of the environment. Raises SettingsError."""
+    settings = settings or read_settings()
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[State]:
-        started_with = settings or read_settings()
-        bundle = load_bundle(started_with.bundle)
+        bundle = load_bundle(settings.bundle)
         warm_up(bundle)
-        yield {"bundle": bundle, "settings": started_with}
+        logs.configure(settings.log_level)
+        readiness = Readiness()
+        with readiness.until_sigterm(settings.drain_seconds):
+            yield {
+                "settings": settings,
+                "bundle": bundle,
+                "keys": Keys(settings.api_key),
+                "admission": Admission(settings.max_concurrency),
+                "metrics": Metrics(bundle),
+                "readiness": readiness,
+            }
 
+    send_telemetry = settings.telemetry
     service = Service(
         title="music-origin",
-        version="0.1.0",
+        version=VERSION,
         summary="Genre, origin and side of 20° N of traditional music, from 68 audio features.",
         description=DESCRIPTION,
         license_info={"name": "MIT", "identifier": "MIT"},
@@ -95,10 +138,30 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redoc_url=None,
         lifespan=lifespan,
         generate_unique_id_function=lambda route: route.name,
+        telemetry={
+            "tracing": send_telemetry,
+            "metrics": send_telemetry,
+            "logs": send_telemetry,
+            "auto_configure": send_telemetry,
+        },
     )
-    service.add_middleware(OneSentenceStartupFailure)
-    service.include_router(predictions.router)
-    service.include_router(operations.router)
+    service.settings = settings
+    if settings.cors_origins:
+        service.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["Authorization", "X-API-Key", "X-Request-ID", HEAD_LENGTH],
+            expose_headers=["X-Request-ID", "X-Model-Version", "X-Ignored-Columns", "Retry-After"],
+        )
+    for router in (
+        predictions.router,
+        predictions.batches,
+        operations.router,
+        inference.router,
+        inference.inferences,
+    ):
+        service.include_router(router)
     docs.install_docs(service)
     problems.install_problems(service)
     return service
@@ -107,10 +170,13 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 def warm_up(bundle: ModelBundle) -> None:
     """Makes one prediction of each kind, so that the first request does not wait for what is set up on first use."""
     piece = np.array([EXAMPLE_FEATURES])
-    bundle.genres.distances(piece)
+    bundle.predict_genres(piece)
     for network in bundle.networks:
         bundle.north_of_20(network, piece)
     bundle.places.origins(bundle.networks["places"].predict(piece))
 
 
-app = create_app()
+try:
+    app = create_app()
+except SettingsError as error:
+    sys.exit(f"error: {error}")

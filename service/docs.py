@@ -6,6 +6,7 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
 from fastapi.staticfiles import StaticFiles
 from starlette.responses import HTMLResponse, RedirectResponse
+from starlette.types import Scope
 
 ASSETS = "/docs/assets"
 PACKAGED_ASSETS = ("fastapi_offline", "static")
@@ -23,10 +24,19 @@ CONTENT_SECURITY_POLICY = (
 router = APIRouter(include_in_schema=False)
 
 
+class WholeFiles(StaticFiles):
+    """Static files, never in parts: a wrong Range is answered in plain text, and none of the files is large."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        """The file, whole."""
+        headers = [(name, value) for name, value in scope["headers"] if name != b"range"]
+        return await super().get_response(path, {**scope, "headers": headers})
+
+
 def install_docs(app: FastAPI) -> None:
     """Adds /docs, /redoc, their files, and the redirect from /."""
     app.include_router(router)
-    app.mount(ASSETS, StaticFiles(packages=[PACKAGED_ASSETS]))
+    app.mount(ASSETS, WholeFiles(packages=[PACKAGED_ASSETS]))
 
 
 @router.get("/")

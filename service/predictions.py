@@ -1,16 +1,25 @@
-"""The prediction endpoints: one piece in, one prediction out."""
+"""The prediction endpoints: /genre, /north-of-20 and /origin, and /genre and /north-of-20 for whole batches."""
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import numpy as np
 from fastapi import APIRouter, Query, Request
+from numpy.typing import NDArray
 
-from models.bundle import ModelBundle, Place
+from models.bundle import GenrePredictions, ModelBundle, Place
 from models.features import Floats
-from service.hot_path import PredictionRoute
+from service import examples
+from service.access import UNAUTHORIZED
+from service.forms import BatchRoute, Columns, Rows
+from service.hot_path import DECODED, PredictionRoute
 from service.problems import documented
 from service.schemas import (
+    UNUSUAL,
+    UNUSUAL_ROWS,
+    GenreBatch,
     GenrePrediction,
+    NorthOf20Batch,
     NorthOf20Options,
     NorthOf20Prediction,
     OriginOptions,
@@ -19,31 +28,42 @@ from service.schemas import (
     PlaceProbability,
 )
 
-ERRORS = documented(
-    {
-        400: "The connection was closed before the body was whole.",
-        413: "The body must have at most 65536 bytes.",
-        415: "The body must be JSON: send it with the header Content-Type: application/json.",
-        422: "/features must have 68 numbers, not 67.",
-        500: "The service failed; its log says why.",
-    }
-)
+ERRORS: Mapping[int, str] = {
+    400: "The connection was closed before the body was whole.",
+    401: UNAUTHORIZED,
+    408: "The body must arrive within 30 seconds.",
+    413: "The body must have at most 65536 bytes.",
+    415: "The body's form must be said, by the header Content-Type: application/json.",
+    422: "/features must have 68 numbers, not 67.",
+    429: "1000 predictions are under way, which is as many as are taken: send this again later.",
+    500: "The service failed; its log says why.",
+    503: "There is no model yet: ask later.",
+}
+BATCH_ERRORS = {
+    406: "The reply can be had as application/json, text/csv, application/x-npy: accept one of these.",
+    413: "A batch must have at most 10000 rows of 68 numbers: send it in parts.",
+    422: "Row 1, column 4 must be a finite number: JSON has no NaN and no Infinity.",
+}
 
-router = APIRouter(route_class=PredictionRoute, tags=["predictions"], responses=ERRORS)
+router = APIRouter(route_class=PredictionRoute, tags=["predictions"], responses=documented(ERRORS))
+batches = APIRouter(route_class=BatchRoute, tags=["batches"], responses=documented({**ERRORS, **BATCH_ERRORS}))
 
 
 @router.post("/genre", summary="Predict the genre of a piece")
 def genre(request: Request, body: Piece) -> GenrePrediction:
-    """Assigns the piece to the genre whose centroid is nearest.
+    """Assigns the piece to the genre whose centroid is nearest, and says how typical of it the piece is.
 
     The genres are the clusters that K-means found in the training data: groups of pieces that sound alike by these
     features, not styles that anybody named. `GET /genres` says where their pieces come from.
     """
-    bundle: ModelBundle = request.state.bundle
-    distances = bundle.genres.distances(_as_row(body))[0]
-    nearest = int(distances.argmin())
+    predicted = predict_genres(request, _as_row(body))
     return GenrePrediction(
-        genre=nearest, distance=distances[nearest], distances=distances.tolist(), model_version=bundle.version
+        genre=int(predicted.genre[0]),
+        distance=predicted.distance[0],
+        distances=predicted.distances[0].tolist(),
+        typicality=predicted.typicality[0],
+        warning=UNUSUAL if predicted.unusual[0] else None,
+        model_version=request.state.bundle.version,
     )
 
 
@@ -54,10 +74,12 @@ def north_of_20(request: Request, body: Piece, query: Annotated[NorthOf20Options
     The networks learned from pieces of 33 places. For other pieces of these places, `places` is right about four times
     in five; for music from any other place hardly more often than always saying north.
     """
-    bundle: ModelBundle = request.state.bundle
-    probability = float(bundle.north_of_20(query.network, _as_row(body))[0])
+    probability = float(predict_north_of_20(request, _as_row(body), query)[0])
     return NorthOf20Prediction(
-        north_of_20=probability > 0.5, probability=probability, network=query.network, model_version=bundle.version
+        north_of_20=probability > 0.5,
+        probability=probability,
+        network=query.network,
+        model_version=request.state.bundle.version,
     )
 
 
@@ -69,6 +91,7 @@ def origin(request: Request, body: Piece, query: Annotated[OriginOptions, Query(
     its training data: what it says of music from elsewhere is which of them that resembles.
     """
     bundle: ModelBundle = request.state.bundle
+    request.state.rows = 1
     probabilities = bundle.networks["places"].predict(_as_row(body))
     point = bundle.places.origins(probabilities)
     likeliest = np.argsort(-probabilities[0], kind="stable")[: query.top]
@@ -79,6 +102,66 @@ def origin(request: Request, body: Piece, query: Annotated[OriginOptions, Query(
         expected_error_km=float(point.expected_error_km[0]),
         model_version=bundle.version,
     )
+
+
+@batches.post(
+    "/genre/batch",
+    summary="Predict the genres of many pieces",
+    response_model=GenreBatch,
+    openapi_extra=examples.request_body(),
+    responses=examples.reply_forms("genre,distance,typicality,unusual,model_version"),
+)
+def genre_batch(request: Request, body: Annotated[Rows, DECODED]) -> Columns:
+    """Does for each row what `/genre` does for a piece, all in one table.
+
+    `Content-Type` says the body's form and `Accept` the reply's: JSON, CSV, NumPy's `.npy`, or an Arrow stream where
+    the service has that extra. A row that does not fit fails the whole batch, and the error names its cells.
+    """
+    predicted = predict_genres(request, body.features)
+    names = ("genre", "distance", "typicality", "unusual")
+    warning = {"warning": UNUSUAL_ROWS} if predicted.unusual.any() else {}
+    return _columns(request, {name: getattr(predicted, name) for name in names}, **warning)
+
+
+@batches.post(
+    "/north-of-20/batch",
+    summary="Predict which of many pieces come from north of 20° N",
+    response_model=NorthOf20Batch,
+    openapi_extra=examples.request_body(),
+    responses=examples.reply_forms("north_of_20,probability,network,model_version"),
+)
+def north_of_20_batch(
+    request: Request, body: Annotated[Rows, DECODED], query: Annotated[NorthOf20Options, Query()]
+) -> Columns:
+    """Does for each row what `/north-of-20` does for a piece, all in one table.
+
+    `Content-Type` says the body's form and `Accept` the reply's: JSON, CSV, NumPy's `.npy`, or an Arrow stream where
+    the service has that extra. A row that does not fit fails the whole batch, and the error names its cells.
+    """
+    probability = predict_north_of_20(request, body.features, query)
+    columns = {"north_of_20": probability > 0.5, "probability": probability}
+    return _columns(request, columns, network=query.network)
+
+
+def predict_genres(request: Request, features: Floats) -> GenrePredictions:
+    """The genres of rows (n, 68), counted."""
+    predicted: GenrePredictions = request.state.bundle.predict_genres(features)
+    request.state.rows = len(features)
+    request.state.metrics.count_genres(predicted.genre)
+    return predicted
+
+
+def predict_north_of_20(request: Request, features: Floats, options: NorthOf20Options) -> NDArray[np.float64]:
+    """The probabilities of north (n,) of rows (n, 68), counted by side."""
+    bundle: ModelBundle = request.state.bundle
+    probability = bundle.north_of_20(options.network, features, calibrated=options.calibrated)
+    request.state.rows = len(features)
+    request.state.metrics.count_sides(options.network, probability > 0.5)
+    return probability
+
+
+def _columns(request: Request, columns: Mapping[str, NDArray[Any]], **constants: str) -> Columns:
+    return Columns(columns, {**constants, "model_version": request.state.bundle.version})
 
 
 def _likely_place(place: Place, probability: np.float32) -> PlaceProbability:

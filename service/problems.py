@@ -1,27 +1,100 @@
-"""Every error as application/problem+json (RFC 9457)."""
+"""Every error as application/problem+json (RFC 9457), or under /v2 as that protocol has it."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
 from http import HTTPStatus
 from typing import Any
 
-from fastapi import FastAPI, Request, Response
+from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.responses import HTMLResponse
 
-from service.schemas import InvalidValue, Problem
+from service.schemas import InferenceError, InvalidValue, Problem
 
 MEDIA_TYPE = "application/problem+json"
+PATH = "/problems"
+INFERENCE_PATH = "/v2"
 MAX_ERRORS = 10
 
-# As RFC 9110 names them; Python before 3.13 has older names for two.
-TITLES = {status.value: status.phrase for status in HTTPStatus} | {
-    413: "Content Too Large",
-    422: "Unprocessable Content",
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of problem: the last part of its URI, its title, and what to do about it."""
+
+    name: str
+    title: str
+    explanation: str
+
+
+KINDS = {
+    400: Kind("bad-request", "Bad Request", "The request was not understood: its detail says why."),
+    401: Kind(
+        "unauthorized",
+        "Unauthorized",
+        "Predictions and metrics need an API key here. Send one that the operator gave you, in the header "
+        "Authorization: Bearer or in the header X-API-Key.",
+    ),
+    404: Kind(
+        "not-found", "Not Found", "There is nothing at this path. The documentation at /docs lists what there is."
+    ),
+    405: Kind(
+        "method-not-allowed",
+        "Method Not Allowed",
+        "This path exists, and takes other methods: the header Allow of the reply names them.",
+    ),
+    406: Kind(
+        "not-acceptable",
+        "Not Acceptable",
+        "The header Accept asks for a form that this path does not reply in: the detail names those that it has.",
+    ),
+    408: Kind(
+        "request-timeout",
+        "Request Timeout",
+        "The body of the request did not arrive in time. Send it again, over a better connection or in smaller parts.",
+    ),
+    413: Kind(
+        "content-too-large",
+        "Content Too Large",
+        "The body has more bytes or the batch more rows than are taken: the detail says how many are. Send smaller "
+        "batches, or ask the operator to raise MUSIC_ORIGIN_MAX_BATCH or MUSIC_ORIGIN_MAX_BODY_BYTES.",
+    ),
+    415: Kind(
+        "unsupported-media-type",
+        "Unsupported Media Type",
+        "The header Content-Type or Content-Encoding names a form that this path does not read: the detail names those "
+        "that it does.",
+    ),
+    422: Kind(
+        "invalid-input",
+        "Unprocessable Content",
+        "The request holds values that do not fit. Each of errors names a place, as a JSON Pointer (RFC 6901) into the "
+        "body or as ?name for a query parameter, and says what must be there; at most ten are listed. For a batch row "
+        "and column are given too, counted from one without the header.",
+    ),
+    429: Kind(
+        "too-many-requests",
+        "Too Many Requests",
+        "The service has as many predictions under way as it takes. Wait as long as the header Retry-After says.",
+    ),
+    500: Kind(
+        "internal-error",
+        "Internal Server Error",
+        "The service failed. Its operator finds the cause in its log, by the request id at the end of instance.",
+    ),
+    503: Kind(
+        "unavailable",
+        "Service Unavailable",
+        "The service has no model, or is about to stop. Ask another one, or later.",
+    ),
 }
 
-# By pydantic's error types, filled from the error's context. None repeats what the client sent: that may be long,
-# private, or no JSON at all.
+# By pydantic's error types and a few more, filled from the error's context. None repeats what the client sent: that
+# may be long, private, or no JSON at all.
 MESSAGES = {
+    "bool_parsing": "must be true or false",
+    "encoding": "must be {expected}",
     "extra_forbidden": "has a name that is not known: leave out what the documentation does not name",
     "finite_number": "must be a finite number: JSON has no NaN and no Infinity",
     "float_type": "must be a number, not text, true, false, null, an array or an object",
@@ -34,16 +107,61 @@ MESSAGES = {
     "literal_error": "must be {expected}",
     "missing": "is missing",
     "model_type": "must be an object",
+    "no_rows": "must have at least one row",
+    "repeated": "is given more than once",
+    "rows_type": "must be an array of rows, each an array of {length} numbers",
+    "string_pattern_mismatch": "must have another form: the documentation describes it",
+    "table": "must be {expected}",
     "too_long": "must have {max_length} numbers, not {actual_length}",
     "too_short": "must have {min_length} numbers, not {actual_length}",
 }
 
+router = APIRouter(prefix=PATH, include_in_schema=False)
+
+
+@router.get("")
+async def list_problems() -> HTMLResponse:
+    """Lists the kinds of problems."""
+    return _page("Problems", "".join(_described(kind) for kind in KINDS.values()))
+
+
+@router.get("/{name}")
+async def describe_problem(name: str) -> HTMLResponse:
+    """Explains one kind of problem, by the URI that its replies have as type."""
+    kinds = [kind for kind in KINDS.values() if kind.name == name]
+    if not kinds:
+        raise HTTPException(HTTPStatus.NOT_FOUND)
+    return _page(kinds[0].title, _described(kinds[0]))
+
+
+def _described(kind: Kind) -> str:
+    return f"<h2>{escape(kind.title)}</h2><p><code>{PATH}/{kind.name}</code></p><p>{escape(kind.explanation)}</p>"
+
+
+def _page(title: str, body: str) -> HTMLResponse:
+    return HTMLResponse(f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(title)}</title>{body}')
+
 
 def problem(
-    status: int, detail: str, errors: Sequence[InvalidValue] = (), headers: Mapping[str, str] | None = None
+    request: Request,
+    status: int,
+    detail: str,
+    errors: Sequence[InvalidValue] = (),
+    headers: Mapping[str, str] | None = None,
 ) -> Response:
     """An error reply."""
-    content = Problem(type="about:blank", title=TITLES[status], status=status, detail=detail, errors=list(errors))
+    root_path = request.scope.get("root_path", "").rstrip("/")
+    if f"{request.scope['path'].removeprefix(root_path)}/".startswith(f"{INFERENCE_PATH}/"):
+        return Response(InferenceError(error=detail).model_dump_json(), status, headers, "application/json")
+    kind = KINDS.get(status)
+    content = Problem(
+        type=f"{root_path}{PATH}/{kind.name}" if kind else "about:blank",
+        title=kind.title if kind else HTTPStatus(status).phrase,
+        status=status,
+        detail=detail,
+        instance=f"urn:request:{request.scope.get('state', {}).get('request_id', 'unknown')}",
+        errors=list(errors),
+    )
     return Response(content.model_dump_json(exclude_defaults=True), status, headers, MEDIA_TYPE)
 
 
@@ -53,9 +171,10 @@ def documented(examples: Mapping[int, str]) -> dict[int | str, dict[str, Any]]:
 
 
 def _documented(status: int, detail: str) -> dict[str, Any]:
-    example = {"type": "about:blank", "title": TITLES[status], "status": status, "detail": detail}
+    kind = KINDS[status]
+    example = {"type": f"{PATH}/{kind.name}", "title": kind.title, "status": status, "detail": detail}
     content = {"schema": {"$ref": "#/components/schemas/Problem"}, "example": example}
-    return {"description": TITLES[status], "content": {MEDIA_TYPE: content}}
+    return {"description": kind.title, "content": {MEDIA_TYPE: content}}
 
 
 def schemas() -> dict[str, Any]:
@@ -66,30 +185,40 @@ def schemas() -> dict[str, Any]:
 
 def install_problems(app: FastAPI) -> None:
     """Makes every error of the app, the framework's included, a problem."""
+    app.include_router(router)
     app.exception_handler(HTTPException)(_http_error)
     app.exception_handler(RequestValidationError)(_invalid_request)
     app.exception_handler(Exception)(_unforeseen_error)
 
 
-async def _http_error(_: Request, error: HTTPException) -> Response:
+async def _http_error(request: Request, error: HTTPException) -> Response:
     details = {
         HTTPStatus.NOT_FOUND: "There is nothing at this path: /docs lists what there is.",
         HTTPStatus.METHOD_NOT_ALLOWED: "This path does not take this method: /docs lists what it takes.",
     }
-    return problem(error.status_code, details.get(HTTPStatus(error.status_code), error.detail), headers=error.headers)
+    status = HTTPStatus(error.status_code)
+    detail = details.get(status, error.detail) if error.detail == status.phrase else error.detail
+    return problem(request, status, detail, headers=error.headers)
 
 
-async def _invalid_request(_: Request, error: RequestValidationError) -> Response:
+async def _invalid_request(request: Request, error: RequestValidationError) -> Response:
     found = error.errors()
     errors = [_invalid_value(each) for each in found[:MAX_ERRORS]]
-    detail = f"{errors[0].pointer or 'The ' + found[0]['loc'][0]} {errors[0].message}."
+    detail = f"{_place(errors[0], found[0])} {errors[0].message}."
     if len(found) > 1:
-        detail = f"{len(found)} values are wrong, the first: {detail}"
-    return problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, errors)
+        count = f"More than {MAX_ERRORS}" if len(found) > MAX_ERRORS else len(found)
+        detail = f"{count} values are wrong, the first: {detail}"
+    return problem(request, HTTPStatus.UNPROCESSABLE_ENTITY, detail, errors)
 
 
-async def _unforeseen_error(_: Request, __: Exception) -> Response:
-    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "The service failed; its log says why.")
+async def _unforeseen_error(request: Request, _: Exception) -> Response:
+    return problem(request, HTTPStatus.INTERNAL_SERVER_ERROR, "The service failed; its log says why.")
+
+
+def _place(value: InvalidValue, error: Mapping[str, Any]) -> str:
+    if value.row is None:
+        return value.pointer or f"The {error['loc'][0]}"
+    return f"Row {value.row}" if value.column is None else f"Row {value.row}, column {value.column}"
 
 
 def _invalid_value(error: Mapping[str, Any]) -> InvalidValue:
@@ -99,4 +228,6 @@ def _invalid_value(error: Mapping[str, Any]) -> InvalidValue:
         path.pop()
     pointer = f"?{path[0]}" if source == "query" and path else "".join(f"/{part}" for part in path)
     message = MESSAGES[error["type"]].format(**error.get("ctx", {}))
-    return InvalidValue(pointer=pointer, message=message)
+    cell: tuple[int, ...] = error.get("cell", ())
+    row, column, *_ = *cell, None, None
+    return InvalidValue(pointer=pointer, message=message, row=row, column=column)

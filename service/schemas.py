@@ -1,8 +1,8 @@
 """What goes into the service and what comes out, with examples."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, FailFast, Field
 
 from models.features import FEATURE_BOUND, FEATURE_COUNT
 
@@ -26,6 +26,45 @@ ModelVersion = Annotated[
 Latitude = Annotated[float, Field(ge=-90, le=90, description="Degrees north.", examples=[35.7])]
 Longitude = Annotated[float, Field(ge=-180, le=180, description="Degrees east.", examples=[139.71])]
 NetworkName = Literal["simple", "hidden", "places"]
+Typicality = Annotated[
+    float,
+    Field(
+        ge=0,
+        le=1,
+        description="The share of the genre's training pieces that lie farther from its centroid than this piece: near "
+        "1 in the middle of the genre, 0 beyond all of its pieces.",
+        examples=[0.62],
+    ),
+]
+
+
+# Made as the example is: three pieces.
+EXAMPLE_ROWS = [EXAMPLE_FEATURES, [-value for value in EXAMPLE_FEATURES], EXAMPLE_FEATURES[::-1]]
+
+UNUSUAL = (
+    "This piece lies outside of the training data: not one in a thousand training pieces is as far from its genre's "
+    "centroid, or as near. Most often that means features that were not standardised as the training data are."
+)
+UNUSUAL_ROWS = (
+    "The pieces marked in `unusual` lie outside of the training data: not one in a thousand training pieces is as far "
+    "from its genre's centroid, or as near. Most often that means features that were not standardised as the training "
+    "data are."
+)
+
+
+def _absent(value: object) -> bool:
+    return value is None
+
+
+def _true_or_false(value: object) -> object:
+    """Takes true and false only, where pydantic would take `yes`, `1` and more."""
+    return {"true": True, "false": False}.get(value, "neither") if isinstance(value, str) else value
+
+
+class NoOptions(BaseModel):
+    """The query of what has no options."""
+
+    model_config = ConfigDict(extra="forbid")
 
 
 class Piece(BaseModel):
@@ -62,6 +101,15 @@ class GenrePrediction(BaseModel):
             examples=[[6.38, 5.28, 6.19, 7.37, 6.33, 6.52, 6.89, 8.07, 12.31, 10.36]],
         ),
     ]
+    typicality: Typicality
+    warning: Annotated[
+        str | None,
+        Field(
+            description="Only there if the piece is unlike the training data as a whole.",
+            examples=[UNUSUAL],
+            exclude_if=_absent,
+        ),
+    ] = None
     model_version: ModelVersion
 
 
@@ -78,6 +126,14 @@ class NorthOf20Options(BaseModel):
             "has one layer, `hidden` a hidden one. The model card has the figures."
         ),
     ] = "places"
+    calibrated: Annotated[
+        bool,
+        BeforeValidator(_true_or_false),
+        Field(
+            description="Whether the probability is calibrated, by a temperature fitted on pieces that the network did "
+            "not train on. The side never changes by it. `false` gives the network's own figure."
+        ),
+    ] = True
 
 
 class NorthOf20Prediction(BaseModel):
@@ -87,7 +143,68 @@ class NorthOf20Prediction(BaseModel):
     probability: Annotated[
         float,
         Field(
-            ge=0, le=1, description="The network's probability that the piece is from north of 20° N.", examples=[0.957]
+            ge=0,
+            le=1,
+            description="The probability that the piece is from north of 20° N, calibrated unless asked otherwise.",
+            examples=[0.778],
+        ),
+    ]
+    network: Annotated[NetworkName, Field(description="Which network answered.")]
+    model_version: ModelVersion
+
+
+class Batch(BaseModel):
+    """Pieces of music, each as 68 audio features."""
+
+    model_config = ConfigDict(
+        strict=True,
+        extra="forbid",
+        json_schema_extra={"examples": [{"features": [[*row] for row in EXAMPLE_ROWS]}]},
+    )
+
+    features: Annotated[
+        list[Annotated[list[Feature], Field(min_length=FEATURE_COUNT, max_length=FEATURE_COUNT), FailFast()]],
+        Field(min_length=1, description=f"Rows of {FEATURE_COUNT} numbers, one row for each piece."),
+        FailFast(),
+    ]
+
+
+class GenreBatch(BaseModel):
+    """The genres of pieces, column by column, each in the order of the rows."""
+
+    genre: Annotated[list[int], Field(description="The genres' numbers.", examples=[[1, 4, 1]])]
+    distance: Annotated[
+        list[float],
+        Field(description="Euclidean distances to the genres' centroids.", examples=[[5.28, 5.76, 5.31]]),
+    ]
+    typicality: Annotated[
+        list[float],
+        Field(
+            description="The shares of the genres' training pieces that lie farther from the centroid than the piece.",
+            examples=[[0.62, 0.41, 0.6]],
+        ),
+    ]
+    unusual: Annotated[
+        list[bool],
+        Field(description="Which pieces are unlike the training data as a whole.", examples=[[False, False, False]]),
+    ]
+    warning: Annotated[
+        str | None, Field(description="Only there if a piece is unusual.", examples=[UNUSUAL_ROWS], exclude_if=_absent)
+    ] = None
+    model_version: ModelVersion
+
+
+class NorthOf20Batch(BaseModel):
+    """Which pieces come from north of 20° N, column by column, each in the order of the rows."""
+
+    north_of_20: Annotated[
+        list[bool], Field(description="Whether north of 20° N is the likelier side.", examples=[[True, True, True]])
+    ]
+    probability: Annotated[
+        list[float],
+        Field(
+            description="The probabilities of north of 20° N, calibrated unless asked otherwise.",
+            examples=[[0.778, 0.561, 0.702]],
         ),
     ]
     network: Annotated[NetworkName, Field(description="Which network answered.")]
@@ -172,10 +289,32 @@ class Genres(BaseModel):
     model_version: ModelVersion
 
 
-class Health(BaseModel):
-    """The state of the service."""
+class Model(BaseModel):
+    """The models' manifest."""
 
-    status: Annotated[Literal["ok"], Field(description="`ok`: the models are loaded and predictions are answered.")]
+    fingerprint: Annotated[
+        str, Field(description="SHA-256, in hex, over all arrays of the models and over the manifest.")
+    ]
+    manifest: Annotated[
+        dict[str, Any],
+        Field(
+            description="What training recorded: the data's SHA-256 and rows, the seed, the versions of libraries, all "
+            "places, and of each genre and network what it is and what it reached.",
+        ),
+    ]
+    model_version: ModelVersion
+
+
+class Live(BaseModel):
+    """That the process answers."""
+
+    status: Annotated[Literal["live"], Field(description="`live`: the process answers.")]
+
+
+class Ready(BaseModel):
+    """That predictions are answered."""
+
+    status: Annotated[Literal["ready"], Field(description="`ready`: the models are loaded and predictions answered.")]
     model_version: ModelVersion
 
 
@@ -185,22 +324,178 @@ class InvalidValue(BaseModel):
     pointer: Annotated[
         str,
         Field(
-            description="Where in the body, as a JSON Pointer (RFC 6901), or `?name` for a query parameter; "
-            "empty for the body as a whole.",
+            description="Where in the body, as a JSON Pointer (RFC 6901), or `?name` for a query parameter; empty for "
+            "the body as a whole. Of a batch in another form than JSON, where it would be in JSON.",
             examples=["/features/3"],
         ),
     ]
+    row: Annotated[
+        int | None,
+        Field(description="In a batch: the row, from 1, a header not counted.", exclude_if=_absent, examples=[1]),
+    ] = None
+    column: Annotated[
+        int | None, Field(description="In a batch: the column, from 1.", exclude_if=_absent, examples=[4])
+    ] = None
     message: Annotated[str, Field(description="What it must be.", examples=["must be a number"])]
 
 
 class Problem(BaseModel):
     """An error, as RFC 9457 describes it."""
 
-    type: Annotated[str, Field(description="`about:blank`: the status says what kind of error it is.")]
+    type: Annotated[
+        str,
+        Field(
+            description="A path of this service that explains this kind of error.", examples=["/problems/invalid-input"]
+        ),
+    ]
     title: Annotated[str, Field(description="The status in words.", examples=["Unprocessable Content"])]
     status: Annotated[int, Field(description="The HTTP status.", examples=[422])]
     detail: Annotated[str, Field(description="What is wrong and how to mend it.")]
+    instance: Annotated[
+        str,
+        Field(
+            description="This one occurrence: `urn:request:` and the request's id, which the log has too.",
+            examples=["urn:request:3f2a"],
+        ),
+    ]
     errors: Annotated[
         list[InvalidValue],
         Field(description="For invalid input: what is wrong, place by place; ten places at the most."),
     ] = []
+
+
+class InferenceError(BaseModel):
+    """An error, as the Open Inference Protocol has it."""
+
+    error: Annotated[str, Field(description="What is wrong and how to mend it.")]
+
+
+class InferenceServer(BaseModel):
+    """What serves."""
+
+    name: Annotated[str, Field(description="The server's name.", examples=["music-origin"])]
+    version: Annotated[str, Field(description="The server's version.")]
+    extensions: Annotated[
+        list[str], Field(description="Extensions of the protocol that it has.", examples=[["binary_tensor_data"]])
+    ]
+
+
+class InferenceLive(BaseModel):
+    """Whether the process answers."""
+
+    live: Annotated[bool, Field(description="Always true.")]
+
+
+class InferenceReady(BaseModel):
+    """Whether inference is answered."""
+
+    ready: Annotated[bool, Field(description="Whether inference is answered.")]
+    live: Annotated[bool, Field(description="Always true.")]
+    error: Annotated[str | None, Field(description="Only there if not ready: why.", exclude_if=_absent)] = None
+
+
+class InferenceModels(BaseModel):
+    """The models there are."""
+
+    models: Annotated[list[str], Field(description="Their names.", examples=[["genre", "north-of-20"]])]
+
+
+class TensorMetadata(BaseModel):
+    """A tensor that a model takes or gives."""
+
+    name: Annotated[str, Field(description="The tensor's name.")]
+    datatype: Annotated[str, Field(description="The type of its numbers.")]
+    shape: Annotated[list[int], Field(description="Its dimensions; -1 stands for the number of rows.")]
+
+
+class InferenceModel(BaseModel):
+    """A model."""
+
+    name: Annotated[str, Field(description="The model's name.")]
+    versions: Annotated[list[str], Field(description="The versions that answer: one.")]
+    platform: Annotated[str, Field(description="What computes it.")]
+    inputs: Annotated[list[TensorMetadata], Field(description="What it takes. FP64 is taken too.")]
+    outputs: Annotated[list[TensorMetadata], Field(description="What it gives.")]
+
+
+class ModelReady(BaseModel):
+    """Whether a model answers."""
+
+    name: Annotated[str, Field(description="The model's name.")]
+    ready: Annotated[bool, Field(description="Whether it answers.")]
+
+
+Parameters = Annotated[
+    dict[str, Any],
+    Field(description="Further parameters; those that are not known are left aside, as the protocol has it."),
+]
+
+
+class InputTensor(BaseModel):
+    """The features."""
+
+    name: Annotated[Literal["features"], Field(description="The tensor's name.")]
+    shape: Annotated[
+        tuple[Annotated[int, Field(ge=1, le=2**31)], Annotated[int, Field(ge=FEATURE_COUNT, le=FEATURE_COUNT)]],
+        Field(description="The number of rows, and 68.", examples=[[1, FEATURE_COUNT]]),
+    ]
+    datatype: Annotated[Literal["FP32", "FP64"], Field(description="The type of the numbers.")]
+    parameters: Annotated[Parameters, Field(description="`binary_data_size` if the data follow the JSON head.")] = {}
+    data: Annotated[
+        list[Feature] | list[list[Feature]] | None,
+        Field(
+            description="The numbers, row by row, flat or nested; not there if they follow the JSON head.",
+            examples=[EXAMPLE_FEATURES],
+        ),
+    ] = None
+
+
+class RequestedOutput(BaseModel):
+    """An output that is asked for."""
+
+    name: Annotated[str, Field(description="The tensor's name.")]
+    parameters: Annotated[Parameters, Field(description="`binary_data` says whether it is to be binary.")] = {}
+
+
+class InferenceRequest(BaseModel):
+    """What to infer from."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"inputs": [{"name": "features", "shape": [1, 68], "datatype": "FP64", "data": [*EXAMPLE_FEATURES]}]}
+            ]
+        }
+    )
+
+    id: Annotated[str | None, Field(description="Is given back in the reply.")] = None
+    parameters: Annotated[
+        Parameters,
+        Field(
+            description="`binary_data_output` says whether outputs are to be binary; `network` and `calibrated` are "
+            "those of /north-of-20.",
+        ),
+    ] = {}
+    inputs: Annotated[list[InputTensor], Field(min_length=1, max_length=1, description="The one tensor `features`.")]
+    outputs: Annotated[list[RequestedOutput] | None, Field(description="The outputs wanted; all without it.")] = None
+
+
+class OutputTensor(TensorMetadata):
+    """A tensor of the reply."""
+
+    parameters: Annotated[
+        Parameters | None, Field(description="`binary_data_size` if the data follow the JSON head.", exclude_if=_absent)
+    ] = None
+    data: Annotated[
+        list[float | int | bool] | None,
+        Field(description="The numbers, row by row, flat; not there if they follow the JSON head.", exclude_if=_absent),
+    ] = None
+
+
+class InferenceReply(BaseModel):
+    """What was inferred."""
+
+    model_name: Annotated[str, Field(description="The model's name.")]
+    model_version: ModelVersion
+    id: Annotated[str | None, Field(description="That of the request, if it had one.", exclude_if=_absent)] = None
+    outputs: Annotated[list[OutputTensor], Field(description="The tensors.")]

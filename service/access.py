@@ -1,0 +1,46 @@
+"""Who may ask: API keys, if the service was started with any."""
+
+import hashlib
+import hmac
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import Request
+from pydantic import SecretStr
+from starlette.exceptions import HTTPException
+
+UNAUTHORIZED = (
+    "This needs an API key: send it in the header Authorization: Bearer, or in the header X-API-Key. "
+    "None was sent, or it is not known."
+)
+SECURITY_SCHEMES: dict[str, Any] = {
+    "Bearer": {"type": "http", "scheme": "bearer", "description": "An API key of the service."},
+    "X-API-Key": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "An API key of the service."},
+}
+
+
+class Keys:
+    """The keys that are taken, as digests: these are of one length, so comparing them tells nothing of a key."""
+
+    def __init__(self, keys: Sequence[SecretStr]) -> None:
+        self._digests = [_digest(key.get_secret_value()) for key in keys]
+
+    def authorize(self, request: Request) -> None:
+        """Raises HTTPException (401) unless the request carries one of the keys, or none is asked for."""
+        if self._digests and not self._known(_digest(_given(request))):
+            headers = {"WWW-Authenticate": 'Bearer realm="music-origin"'}
+            raise HTTPException(HTTPStatus.UNAUTHORIZED, UNAUTHORIZED, headers)
+
+    def _known(self, given: bytes) -> bool:
+        matches = [hmac.compare_digest(given, digest) for digest in self._digests]  # all of them, every time
+        return any(matches)
+
+
+def _given(request: Request) -> str:
+    scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
+    return credentials.strip() if scheme.lower() == "bearer" else request.headers.get("x-api-key", "")
+
+
+def _digest(key: str) -> bytes:
+    return hashlib.sha256(key.encode()).digest()

@@ -1,0 +1,68 @@
+"""Every request is given an id, timed, counted and logged, and its reply names the id and the model."""
+
+import re
+import time
+import uuid
+from http import HTTPStatus
+
+from fastapi import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service import logs
+from service.problems import problem
+
+SANE_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
+NEED_NO_MODEL = ("/health/live", "/v2/health/live")
+
+
+class Observation:
+    """Plain ASGI, outermost, so that it sees every reply."""
+
+    def __init__(self, app: ASGIApp, *, access_log: bool) -> None:
+        self.app = app
+        self.access_log = access_log
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Passes the request on and observes the reply."""
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send)
+        started = time.perf_counter()
+        state = scope.setdefault("state", {})
+        request_id = _request_id(scope)
+        state["request_id"] = request_id.decode()
+        headers = [(b"x-request-id", request_id)]
+        if "bundle" in state:
+            headers.append((b"x-model-version", state["bundle"].version.encode()))
+        status = HTTPStatus.INTERNAL_SERVER_ERROR.value
+
+        async def send_named(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message["headers"], *headers]
+            await send(message)
+
+        if "bundle" not in state and scope["path"] not in NEED_NO_MODEL:
+            unavailable = problem(Request(scope), HTTPStatus.SERVICE_UNAVAILABLE, "There is no model yet: ask later.")
+            return await unavailable(scope, receive, send_named)
+        metrics = state.get("metrics")
+        if metrics:
+            metrics.start_request()
+        try:
+            await self.app(scope, receive, send_named)
+        finally:
+            seconds, rows = time.perf_counter() - started, state.get("rows", 0)
+            if metrics:
+                path = getattr(scope.get("route"), "path", "unmatched")
+                metrics.end_request(path, scope["method"], status, seconds, rows)
+            if self.access_log:
+                logs.log_request(scope, status, seconds, rows)
+
+
+def _request_id(scope: Scope) -> bytes:
+    """The client's own id for the request if it is a sane one, else a new one."""
+    for name, value in scope["headers"]:
+        if name == b"x-request-id" and SANE_ID.fullmatch(value):
+            given: bytes = value
+            return given
+    return uuid.uuid4().hex.encode()
