@@ -1,5 +1,6 @@
 """Fixtures: the real data, made data, and real server processes."""
 
+import json
 import os
 import re
 import subprocess
@@ -7,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,16 @@ ROOT = Path(__file__).parent.parent
 
 Require = Callable[[object, str], None]
 StartServer = Callable[..., AbstractContextManager[httpx.Client]]
+RunServer = Callable[..., AbstractContextManager["Server"]]
+
+
+def problem(reply: httpx.Response, status: int) -> dict[str, Any]:
+    """The problem that the reply is, of this status."""
+    assert reply.status_code == status, reply.text
+    assert reply.headers["content-type"] == "application/problem+json"
+    body: dict[str, Any] = reply.json(parse_constant=pytest.fail)
+    assert body["status"] == status
+    return body
 
 
 def assert_close(reply: Any, expected: Any) -> None:
@@ -88,14 +100,27 @@ def bundle() -> ModelBundle:
     return load_bundle(DEFAULT_BUNDLE)
 
 
+@dataclass(frozen=True)
+class Server:
+    """A running server: a client of it, its process, and the file that its output goes to."""
+
+    client: httpx.Client
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def lines(self) -> list[dict[str, Any]]:
+        """What it has logged as JSON."""
+        return [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
+
+
 @pytest.fixture(scope="session")
-def start_server(tmp_path_factory: pytest.TempPathFactory) -> StartServer:
-    """Starts a real server process on a free port, with further environment variables, and stops it at the end."""
+def run_server(tmp_path_factory: pytest.TempPathFactory) -> RunServer:
+    """Starts a real server process on a free port, with further options of uvicorn's and environment variables."""
 
     @contextmanager
-    def start(**environment: str) -> Iterator[httpx.Client]:
+    def run(*options: str, app: str = "service.app:app", **environment: str) -> Iterator[Server]:
         log = tmp_path_factory.mktemp("server") / "log"
-        command = [sys.executable, "-m", "uvicorn", "service.app:app", "--port", "0"]
+        command = [sys.executable, "-m", "uvicorn", app, "--port", "0", *options]
         with (
             log.open("wb") as output,
             subprocess.Popen(command, cwd=ROOT, env=os.environ | environment, stdout=output, stderr=output) as process,
@@ -105,10 +130,22 @@ def start_server(tmp_path_factory: pytest.TempPathFactory) -> StartServer:
                     assert process.poll() is None, log.read_text()
                     time.sleep(0.01)
                 with httpx.Client(base_url=found[1]) as client:
-                    yield client
+                    yield Server(client, process, log)
             finally:
                 process.terminate()
         assert "Traceback" not in log.read_text()
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def start_server(run_server: RunServer) -> StartServer:
+    """Starts a real server process, with further environment variables, of which only a client is wanted."""
+
+    @contextmanager
+    def start(**environment: str) -> Iterator[httpx.Client]:
+        with run_server(**environment) as server:
+            yield server.client
 
     return start
 

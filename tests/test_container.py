@@ -57,7 +57,7 @@ def address(engine: str, container: str) -> str:
     port = run(engine, "port", container, "8000").splitlines()[0].rpartition(":")[2]
     while True:
         try:
-            httpx.get(f"http://127.0.0.1:{port}/health").raise_for_status()
+            httpx.get(f"http://127.0.0.1:{port}/health/ready").raise_for_status()
         except httpx.TransportError:
             assert run(engine, "inspect", "--format={{.State.Running}}", container) == "true"
             time.sleep(0.1)

@@ -1,50 +1,88 @@
-import asyncio
+import os
+from pathlib import Path
 
 import httpx
 import pytest
 
-from service.app import create_app
+from service.problems import KINDS
+from tests.conftest import ROOT, RunServer, problem
 
 
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [
         ("GET", "/nothing", 404),
+        ("GET", "/problems/nothing", 404),
         ("GET", "/docs/assets/nothing.js", 404),
         ("GET", "/docs/assets/../../../../etc/passwd", 404),
         ("GET", "/genre", 405),
         ("DELETE", "/north-of-20", 405),
-        ("POST", "/health", 405),
+        ("POST", "/health/live", 405),
         ("POST", "/docs/assets/favicon.png", 405),
     ],
 )
 def test_every_error_is_a_problem(client: httpx.Client, method: str, path: str, status: int) -> None:
     reply = client.request(method, path)
-    assert reply.status_code == status
-    assert reply.headers["content-type"] == "application/problem+json"
-    body = reply.json()
-    assert set(body) == {"type", "title", "status", "detail"}
-    assert body["status"] == status
+    body = problem(reply, status)
+    assert set(body) == {"type", "title", "status", "detail", "instance"}
+    assert body["type"] == f"/problems/{KINDS[status].name}"
+    assert body["instance"] == f"urn:request:{reply.headers['x-request-id']}"
     assert "/docs" in body["detail"]
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=lambda kind: kind.name)
+def test_every_kind_is_explained(client: httpx.Client, kind: object) -> None:
+    page = client.get(f"/problems/{kind.name}").raise_for_status()  # type: ignore[attr-defined]
+    assert page.headers["content-type"].startswith("text/html")
+    assert kind.title in page.text  # type: ignore[attr-defined]
+    assert f"/problems/{kind.name}" in client.get("/problems").raise_for_status().text  # type: ignore[attr-defined]
 
 
 def test_wrong_method_is_answered_with_the_right_one(client: httpx.Client) -> None:
     assert client.get("/genre").headers["allow"] == "POST"
 
 
-def test_failure_of_the_service_says_nothing_of_its_inside() -> None:
-    app = create_app()
+def test_asset_is_whole_whatever_the_range(client: httpx.Client) -> None:
+    for wanted in ("bytes=zero-one", "bytes=99999999-", "bytes=0-9"):
+        reply = client.get("/docs/assets/favicon.png", headers={"Range": wanted}).raise_for_status()
+        assert reply.status_code == 200
+        assert len(reply.content) == int(reply.headers["content-length"]) > 10
 
-    @app.get("/failure")
-    async def failure() -> None:
-        raise RuntimeError("secret detail")
 
-    async def ask() -> httpx.Response:
-        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-        async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
-            return await client.get("/failure")
+def test_type_behind_a_proxy_path_has_that_path(run_server: RunServer) -> None:
+    with run_server("--root-path", "/music") as server:
+        assert problem(server.client.get("/nothing"), 404)["type"] == "/music/problems/not-found"
+        assert server.client.get("/v2/nothing").json() == {
+            "error": "There is nothing at this path: /docs lists what there is."
+        }
 
-    reply = asyncio.run(ask())
-    assert reply.status_code == 500
-    assert reply.headers["content-type"] == "application/problem+json"
-    assert "secret" not in reply.text
+
+def test_failure_says_nothing_of_its_inside_and_is_logged(run_server: RunServer, tmp_path: Path) -> None:
+    (tmp_path / "failing.py").write_text(
+        """
+import logging
+from service.app import app
+
+class Quiet(logging.Filter):
+    def filter(self, record):
+        record.exc_info = None
+        return True
+
+logging.getLogger("uvicorn.error").addFilter(Quiet())
+
+@app.get("/failure")
+async def failure():
+    raise RuntimeError("secret detail")
+"""
+    )
+    path = os.pathsep.join([str(ROOT), str(tmp_path)])
+    with run_server(app="failing:app", PYTHONPATH=path) as server:
+        reply = server.client.get("/failure")
+        body = problem(reply, 500)
+        assert "secret" not in reply.text
+        assert body["instance"].endswith(reply.headers["x-request-id"])
+        server.client.get("/health/live").raise_for_status()
+    assert any("Exception in ASGI application" in line.get("message", "") for line in server.lines())
+    (line,) = [line for line in server.lines() if line.get("path") == "/failure"]
+    assert (line["status"], line["level"]) == (500, "error")
+    assert line["request_id"] == reply.headers["x-request-id"]
