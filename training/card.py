@@ -31,7 +31,17 @@ UNDEFINED = "not defined"
 def model_card(metrics: Metrics) -> str:
     """The card's text. What it says of the notebook and of choices is left out for other data than the published."""
     front_matter = yaml.safe_dump(_front_matter(metrics), sort_keys=False, allow_unicode=True, width=120)
-    sections = [_introduction, _data, _training, _evaluation, _differences, _places, _calibration, _genres]
+    sections = [
+        _introduction,
+        _data,
+        _training,
+        _evaluation,
+        _differences,
+        _places,
+        _calibration,
+        _temperatures,
+        _genres,
+    ]
     if _published(metrics):
         sections.append(_notebook)
     sections += [_limits, _repeat]
@@ -247,8 +257,6 @@ leaves less to chance than the mean over splits above:
 {_table(("model", "calibration error"), rows)}
 
 {_plot("reliability", "Reliability diagrams of the three networks")}
-
-{_temperatures(metrics)}
 """
 
 
@@ -270,11 +278,12 @@ def _temperatures(metrics: Metrics) -> str:
     return f"""
 ### By temperature
 
-All figures above are of the networks' raw probabilities. The service divides the log odds of north by a temperature:
-above 1 it draws the probability towards one half, below 1 away from it, and the side stays the same. The temperatures
-of this bundle are those of least log loss on its {metrics["data"]["validation_rows"]} validation rows, which trained no
-network of it; `?calibrated=false` gives the raw figure. What that is worth was measured on the random splits: each half
-of a split's validation rows was calibrated by the temperature of the other half, so that no row has a part in its own.
+All other figures of this card are of the networks' raw probabilities. The service divides the log odds of north by a
+temperature: above 1 it draws the probability towards one half, below 1 away from it, and the side stays the same. The
+temperatures of this bundle are those of least log loss on its {metrics["data"]["validation_rows"]} validation rows,
+which trained no network of it; `?calibrated=false` gives the raw figure. What that is worth was measured on the random
+splits: each half of a split's validation rows was calibrated by the temperature of the other half, so that no row has
+a part in its own.
 
 {_table(("", *(f"`{name}`" for name in effects)), [(label, *row) for label, row in rows.items()])}
 
@@ -284,23 +293,21 @@ the rows come from places that training knew: on unheard places nothing was cali
 
 
 def _verdict_on_calibration(effects: Mapping[str, Metrics]) -> str:
-    """Which networks' log loss calibration lowers or raises by more than chance; then what becomes of the other."""
+    """Whose log loss falls or rises by it, and whether by more than chance; whose calibration error rises."""
     verdicts: dict[str, list[str]] = {}
     for name, effect in effects.items():
         verdicts.setdefault(_verdict_on_gain(effect["gain"]["log_loss"]), []).append(f"`{name}`")
-    sentences = [f"Calibration {verdict} {_enumeration(names)}." for verdict, names in verdicts.items()]
+    sentences = [f"The log loss of {_enumeration(names)} {verdict}." for verdict, names in verdicts.items()]
     rises = [f"`{name}`" for name, effect in effects.items() if effect["pooled_calibrated"] > effect["pooled_raw"]]
     if rises:
-        sentences.append(f"With all splits together, the calibration error of {_enumeration(rises)} rises by it.")
+        sentences.append(f"The calibration error of {_enumeration(rises)}, all splits together, rises by it.")
     return " ".join(sentences)
 
 
 def _verdict_on_gain(gain: Metrics) -> str:
-    if gain["low"] is not None and gain["low"] > 0:
-        return "lowers the log loss, by more than chance, of"
-    if gain["high"] is not None and gain["high"] < 0:
-        return "raises the log loss, by more than chance, of"
-    return "changes the log loss by no more than chance for"
+    direction = "falls" if gain["mean"] > 0 else "rises"
+    beyond_chance = gain["low"] is not None and not gain["low"] <= 0 <= gain["high"]
+    return f"{direction} by it, by {'more' if beyond_chance else 'no more'} than chance can explain"
 
 
 def _enumeration(names: Sequence[str]) -> str:

@@ -54,18 +54,18 @@ def test_what_calibration_is_worth_is_judged_by_its_figures(figures: dict[str, A
     effects = json.loads(json.dumps(figures["calibration"]))
     intervals = {"simple": (0.01, 0.02), "hidden": (-0.02, -0.01), "places": (-0.01, 0.02)}
     for network, (low, high) in intervals.items():
-        effects[network]["gain"]["log_loss"] |= {"low": low, "high": high}
+        effects[network]["gain"]["log_loss"] |= {"mean": (low + high) / 2, "low": low, "high": high}
         effects[network] |= {"pooled_raw": 0.05, "pooled_calibrated": 0.06 if network == "simple" else 0.04}
     assert card._verdict_on_calibration(effects) == (
-        "Calibration lowers the log loss, by more than chance, of `simple`. "
-        "Calibration raises the log loss, by more than chance, of `hidden`. "
-        "Calibration changes the log loss by no more than chance for `places`. "
-        "With all splits together, the calibration error of `simple` rises by it."
+        "The log loss of `simple` falls by it, by more than chance can explain. "
+        "The log loss of `hidden` rises by it, by more than chance can explain. "
+        "The log loss of `places` falls by it, by no more than chance can explain. "
+        "The calibration error of `simple`, all splits together, rises by it."
     )
     effects["hidden"] = effects["simple"]
-    assert "of `simple` and `hidden`." in card._verdict_on_calibration(effects)
-    effects["places"]["gain"]["log_loss"] |= {"low": None, "high": None}
-    assert "by no more than chance for `places`" in card._verdict_on_calibration(effects)
+    assert "The log loss of `simple` and `hidden` falls by it, by more" in card._verdict_on_calibration(effects)
+    effects["places"]["gain"]["log_loss"] |= {"mean": -0.1, "low": None, "high": None}
+    assert "of `places` rises by it, by no more than chance" in card._verdict_on_calibration(effects)
 
 
 def test_front_matter_is_what_hugging_face_reads(figures: dict[str, Any]) -> None:
