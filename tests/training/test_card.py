@@ -47,7 +47,7 @@ def test_calibration_is_shown_as_measured(figures: dict[str, Any]) -> None:
         for which in ("raw", "calibrated"):
             pooled = shown[f"calibration error, all splits together, {which}"][network]
             assert pooled == f"{effect[f'pooled_{which}']:.3f}"
-    assert len(shown) == 11
+    assert len(shown) == 10
 
 
 def test_what_calibration_is_worth_is_judged_by_its_figures(figures: dict[str, Any]) -> None:
