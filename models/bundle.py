@@ -310,10 +310,8 @@ def _check_distances_and_temperatures(manifest: Manifest) -> None:
 
 def _check_ascending(values: tuple[float, ...], count: int) -> None:
     numbers = np.array(values)
-    if numbers.shape != (count,) or numbers.dtype.kind not in "fiu":
-        raise ValueError(f"distances must be {count} numbers")
-    if not np.isfinite(numbers).all() or (np.diff(numbers) < 0).any():
-        raise ValueError("distances must be finite and ascending")
+    if numbers.shape != (count,) or not np.isfinite(numbers).all() or (np.diff(numbers) < 0).any():
+        raise ValueError(f"distances must be {count} finite numbers in ascending order")
 
 
 def _network(arrays: Arrays, name: str, activations: tuple[str, ...]) -> DenseNetwork:

@@ -97,6 +97,21 @@ def test_figures_in_words_are_those_of_the_evaluation(figures: dict[str, Any]) -
         assert sentence in words, sentence
 
 
+def test_calibration_is_worth_what_the_readme_says(figures: dict[str, Any]) -> None:
+    words, effects = " ".join(README.split()), figures["calibration"]
+    assert list(effects) == ["simple", "hidden", "places"]
+    for name, effect in effects.items():
+        raw, calibrated = (effect[which]["log_loss"]["mean"] for which in ("raw", "calibrated"))
+        assert f"of `{name}` from {raw:.3f} to {calibrated:.3f}" in words
+        gain = effect["gain"]["log_loss"]
+        assert gain["low"] < 0 < gain["high"]
+    before, after = (
+        "{:.3f}, {:.3f} and {:.3f}".format(*(effect[f"pooled_{which}"] for effect in effects.values()))
+        for which in ("raw", "calibrated")
+    )
+    assert f"error over all splits together from {before} to {after}" in words
+
+
 def mean_error(figures: dict[str, Any], name: str) -> float:
     return float(figures["origin"][name]["mean_error_km"]["mean"])
 

@@ -138,6 +138,7 @@ def examine(
         bundle,
         north=evaluation.north,
         pooled_calibration_error={name: each.calibration_error for name, each in evaluation.reliability.items()},
+        calibration=evaluation.calibration,
         places_ahead=evaluation.places_ahead,
         splits=evaluation.splits,
         place=evaluation.place,

@@ -31,7 +31,17 @@ UNDEFINED = "not defined"
 def model_card(metrics: Metrics) -> str:
     """The card's text. What it says of the notebook and of choices is left out for other data than the published."""
     front_matter = yaml.safe_dump(_front_matter(metrics), sort_keys=False, allow_unicode=True, width=120)
-    sections = [_introduction, _data, _training, _evaluation, _differences, _places, _calibration, _genres]
+    sections = [
+        _introduction,
+        _data,
+        _training,
+        _evaluation,
+        _differences,
+        _places,
+        _calibration,
+        _temperatures,
+        _genres,
+    ]
     if _published(metrics):
         sections.append(_notebook)
     sections += [_limits, _repeat]
@@ -250,8 +260,64 @@ leaves less to chance than the mean over splits above:
 """
 
 
+def _temperatures(metrics: Metrics) -> str:
+    effects = metrics["calibration"]
+    rows: dict[str, list[str]] = {
+        "temperature of this bundle": [_number(metrics["networks"][name]["temperature"], 2) for name in effects],
+        "mean temperature of a split": [_estimate(effect["temperature"], 2) for effect in effects.values()],
+    }
+    for metric in ("log_loss", "calibration_error"):
+        label = METRIC_NAMES[metric]
+        rows[f"{label}, raw"] = [_estimate(effect["raw"][metric]) for effect in effects.values()]
+        rows[f"{label}, calibrated"] = [_estimate(effect["calibrated"][metric]) for effect in effects.values()]
+        rows[f"{label}, less by"] = [_signed(effect["gain"][metric]) for effect in effects.values()]
+    for which in ("raw", "calibrated"):
+        rows[f"calibration error, all splits together, {which}"] = [
+            _number(effect[f"pooled_{which}"]) for effect in effects.values()
+        ]
+    return f"""
+### By temperature
+
+All other figures of this card are of the networks' raw probabilities. The service divides the log odds of north by a
+temperature: above 1 it draws the probability towards one half, below 1 away from it, and the side stays the same. The
+temperatures of this bundle are those of least log loss on its {metrics["data"]["validation_rows"]} validation rows,
+which trained no network of it; `?calibrated=false` gives the raw figure. What that is worth was measured on the random
+splits: each half of a split's validation rows was calibrated by the temperature of the other half, so that no row has
+a part in its own.
+
+{_table(("", *(f"`{name}`" for name in effects)), [(label, *row) for label, row in rows.items()])}
+
+{_verdict_on_calibration(effects)} These halves have half the rows that this bundle's temperatures were fitted on, and
+the rows come from places that training knew: on unheard places nothing was calibrated.
+"""
+
+
+def _verdict_on_calibration(effects: Mapping[str, Metrics]) -> str:
+    """Whose log loss falls or rises by it, and whether by more than chance; whose calibration error rises."""
+    verdicts: dict[str, list[str]] = {}
+    for name, effect in effects.items():
+        verdicts.setdefault(_verdict_on_gain(effect["gain"]["log_loss"]), []).append(f"`{name}`")
+    sentences = [f"The log loss of {_enumeration(names)} {verdict}." for verdict, names in verdicts.items()]
+    rises = [f"`{name}`" for name, effect in effects.items() if effect["pooled_calibrated"] > effect["pooled_raw"]]
+    if rises:
+        sentences.append(f"The calibration error of {_enumeration(rises)}, all splits together, rises by it.")
+    return " ".join(sentences)
+
+
+def _verdict_on_gain(gain: Metrics) -> str:
+    direction = "falls" if gain["mean"] > 0 else "rises"
+    beyond_chance = gain["low"] is not None and not gain["low"] <= 0 <= gain["high"]
+    return f"{direction} by it, by {'more' if beyond_chance else 'no more'} than chance can explain"
+
+
+def _enumeration(names: Sequence[str]) -> str:
+    *others, last = names
+    return f"{', '.join(others)} and {last}" if others else last
+
+
 def _genres(metrics: Metrics) -> str:
     quality = metrics["genre_quality"]
+    nearest, farthest = metrics["usual_distances"]
     head = ("genre", "pieces", "share north", "silhouette", "most distinctive features (z-score)", "commonest places")
     rows = [
         (
@@ -277,6 +343,11 @@ A z-score is the distance of the genre's mean of a feature from the mean of all 
 deviations; features are numbered by their columns from 1 (the service's error pointers count from 0).
 
 {_table(head, rows)}
+
+With a genre the service gives the *typicality* of the piece there, the share of the genre's training pieces that lie
+farther from its centroid, and whether the piece is *unusual*: nearer than {_number(nearest, 2)} to the centroid or
+farther than {_number(farthest, 2)}, as one training piece in a thousand is. Features at another scale may show there; a
+piece that is not unusual may still be from a place or of a kind that training did not know.
 
 {_plot("genre_map", "Origins of the pieces on a world map, by genre")}
 """

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from models.bundle import probability_of_north
 from models.features import Floats
 from models.origin import great_circle_km
-from training import baselines, metrics, networks
+from training import baselines, calibration, metrics, networks
 from training.dataset import Dataset, DatasetError, Split
 from training.metrics import Estimate, Reliability
 from training.networks import History
@@ -28,6 +28,7 @@ METRICS: dict[str, Callable[[Floats, NDArray[np.bool_]], float]] = {
     "calibration_error": metrics.calibration_error,
     "area_under_roc": metrics.area_under_roc,
 }
+CALIBRATED_METRICS = ("log_loss", "calibration_error")  # accuracy cannot change
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +48,22 @@ class Protocol:
         return metrics.estimate(list(values), self.validation_share)
 
 
+@dataclass(frozen=True)
+class CalibrationEffect:
+    """What dividing its log odds by a temperature does for one network, on rows with no part in their temperature.
+
+    `raw` and `calibrated`: metric → figure; `gain`: metric → by how much it falls, split by split; `pooled_raw` and
+    `pooled_calibrated`: the calibration error with the rows of all splits put together.
+    """
+
+    temperature: Estimate
+    raw: dict[str, Estimate]
+    calibrated: dict[str, Estimate]
+    gain: dict[str, Estimate]
+    pooled_raw: float
+    pooled_calibrated: float
+
+
 @dataclass(frozen=True, eq=False)
 class Evaluation:
     """All that was measured on unseen rows.
@@ -54,9 +71,10 @@ class Evaluation:
     `north`: protocol → model → metric, for the side of 20° N. `places_ahead`: protocol → other model → what the places
     network has more in accuracy and less in log loss, split by split. `place`: over ten folds, how often the true place
     is the likeliest or among the three likeliest. `origin`: over ten folds, model → error in km. `reliability`: model →
-    over the validation rows of all random splits. `histories`: network → over these splits. By the places network, each
-    row from the fold that did not train on it: `place_probabilities` (n, p) and, of north, `fold_north` (n,) over ten
-    folds, and `held_out_north` (n,) with whole places held out.
+    over the validation rows of all random splits. `calibration` and `histories`: network → over these splits. By the
+    places network, each row from the fold that did not train on it: `place_probabilities` (n, p) and, of north,
+    `fold_north` (n,) over ten folds, and `held_out_north` (n,) with whole places held out. All but `calibration` is of
+    raw probabilities.
     """
 
     north: dict[str, dict[str, dict[str, Estimate]]]
@@ -65,6 +83,7 @@ class Evaluation:
     place: dict[str, Estimate]
     origin: dict[str, dict[str, Estimate]]
     reliability: dict[str, Reliability]
+    calibration: dict[str, CalibrationEffect]
     histories: dict[str, History]
     place_probabilities: NDArray[np.float32]
     fold_north: NDArray[np.float32]
@@ -153,12 +172,36 @@ def evaluate(dataset: Dataset, recipes: Sequence[Recipe], seed: int) -> Evaluati
             model: _pooled_reliability(predicted, random_splits, dataset)
             for model, predicted in predictions[random_splits.name].items()
         },
+        calibration={
+            recipe.name: measure_calibration(dataset, random_splits, predictions[random_splits.name][recipe.name], seed)
+            for recipe in recipes
+        },
         histories={
             recipe.name: history for recipe in recipes if (history := fits[random_splits.name, recipe.name].history)
         },
         place_probabilities=fold_places,
         fold_north=probability_of_north(PLACES.name, fold_places, dataset.places),
         held_out_north=probability_of_north(PLACES.name, unheard_places, dataset.places),
+    )
+
+
+def measure_calibration(
+    dataset: Dataset, protocol: Protocol, predictions: Sequence[Floats], seed: int
+) -> CalibrationEffect:
+    """Calibrates each split's validation rows half by half, and compares that with the probabilities as they are."""
+    fits = [
+        calibration.cross_fit(probabilities, dataset.north_of_20[split.validation], seed + number)
+        for number, (probabilities, split) in enumerate(zip(predictions, protocol.splits, strict=True))
+    ]
+    calibrated = [probabilities for probabilities, _ in fits]
+    before, after = (_measure(dataset, protocol, each) for each in (predictions, calibrated))
+    return CalibrationEffect(
+        temperature=protocol.estimate(float(np.mean(temperatures)) for _, temperatures in fits),
+        raw={metric: protocol.estimate(before[metric]) for metric in CALIBRATED_METRICS},
+        calibrated={metric: protocol.estimate(after[metric]) for metric in CALIBRATED_METRICS},
+        gain={metric: protocol.estimate(before[metric] - after[metric]) for metric in CALIBRATED_METRICS},
+        pooled_raw=_pooled_reliability(predictions, protocol, dataset).calibration_error,
+        pooled_calibrated=_pooled_reliability(calibrated, protocol, dataset).calibration_error,
     )
 
 

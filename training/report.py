@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from models.bundle import ModelBundle
+from models.bundle import GenreSummary, ModelBundle
 
 LIBRARIES = ("numpy", "keras", "tensorflow", "scikit-learn", "scipy", "matplotlib")
 METRICS_FILE = "metrics.json"
@@ -76,7 +76,8 @@ def collect(bundle: ModelBundle, **results: object) -> Metrics:
             name: {"parameters": bundle.networks[name].parameter_count, **_plain(summary)}
             for name, summary in manifest.networks.items()
         },
-        "genre_places": [_plain(genre) for genre in manifest.genres],
+        "genre_places": [_without_quantiles(genre) for genre in manifest.genres],
+        "usual_distances": _plain(manifest.usual_distances),
         **{name: _plain(result) for name, result in results.items()},
     }
 
@@ -89,6 +90,11 @@ def write(text: str, path: Path) -> None:
 def as_json(metrics: Metrics) -> str:
     """The text of metrics.json."""
     return json.dumps(metrics, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _without_quantiles(genre: GenreSummary) -> Metrics:
+    """What a reader wants of a genre: the 101 quantiles of its distances are for the service."""
+    return {name: value for name, value in _plain(genre).items() if name != "distance_quantiles"}
 
 
 def _plain(value: Any) -> Any:

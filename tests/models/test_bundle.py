@@ -1,10 +1,12 @@
 import dataclasses
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ import pytest
 from models.bundle import (
     DEFAULT_BUNDLE,
     MAX_BUNDLE_BYTES,
+    QUANTILE_SHARES,
     BundleError,
     ModelBundle,
     load_bundle,
@@ -21,7 +24,8 @@ from models.bundle import (
     save_bundle,
 )
 from models.origin import Places
-from models.predictors import NearestCentroid
+from models.predictors import NearestCentroid, calibrate
+from training.dataset import Dataset
 
 
 @pytest.fixture
@@ -36,6 +40,14 @@ def altered(path: Path, **arrays: Any) -> None:
     with np.load(path) as saved:
         content = dict(saved) | arrays
     np.savez(path, **{name: array for name, array in content.items() if array is not None})
+
+
+def change_manifest(path: Path, change: Callable[[dict[str, Any]], None]) -> None:
+    """Changes the manifest of a saved bundle, whose fingerprint then fits no more."""
+    with np.load(path) as saved:
+        manifest = json.loads(saved["manifest"].tobytes())
+    change(manifest)
+    altered(path, manifest=np.frombuffer(json.dumps(manifest).encode(), np.uint8))
 
 
 def test_saved_bundle_loads_as_it_was(path: Path, bundle: ModelBundle) -> None:
@@ -123,7 +135,7 @@ def test_altered_array_is_refused(path: Path, name: str) -> None:
         ("manifest", None),
         ("manifest", np.frombuffer(b"{", np.uint8)),
         ("manifest", np.frombuffer(b"[]", np.uint8)),
-        ("manifest", np.frombuffer(b'{"format_version": 2}', np.uint8)),
+        ("manifest", np.frombuffer(b'{"format_version": 3}', np.uint8)),
         ("surplus", np.zeros(3)),
     ],
 )
@@ -153,6 +165,50 @@ def test_bundle_without_a_network_is_refused(path: Path, bundle: ModelBundle, na
         load_bundle(path)
 
 
+@pytest.mark.parametrize("temperature", [0.0, -1.0, float("nan"), float("inf"), "1", None])
+def test_temperature_that_cannot_calibrate_is_refused(path: Path, temperature: Any) -> None:
+    change_manifest(path, lambda manifest: manifest["networks"]["hidden"].update(temperature=temperature))
+    with pytest.raises(BundleError, match="is not a complete model bundle"):
+        load_bundle(path)
+
+
+ASCENDING = [each / 10 for each in range(101)]
+
+
+@pytest.mark.parametrize(
+    "quantiles",
+    [
+        ASCENDING[1:],
+        [*ASCENDING, 11.0],
+        ASCENDING[::-1],
+        [*ASCENDING[:-1], float("inf")],
+        [float("nan"), *ASCENDING[1:]],
+        [str(each) for each in ASCENDING],
+        3.0,
+    ],
+)
+def test_quantiles_that_are_none_are_refused(path: Path, quantiles: Any) -> None:
+    change_manifest(path, lambda manifest: manifest["genres"][9].update(distance_quantiles=quantiles))
+    with pytest.raises(BundleError, match="is not a complete model bundle"):
+        load_bundle(path)
+
+
+@pytest.mark.parametrize(
+    "usual", [[3.0], [1.0, 2.0, 3.0], [3.0, 2.0], [1.0, float("inf")], [float("nan"), 1.0], ["1", "2"]]
+)
+def test_usual_distances_that_are_none_are_refused(path: Path, usual: Any) -> None:
+    change_manifest(path, lambda manifest: manifest.update(usual_distances=usual))
+    with pytest.raises(BundleError, match="is not a complete model bundle"):
+        load_bundle(path)
+
+
+def test_manifest_changed_to_other_sound_numbers_is_altered(path: Path) -> None:
+    """So it is what is wrong with the numbers above that is found, and not the change alone."""
+    change_manifest(path, lambda manifest: manifest["genres"][9].update(distance_quantiles=ASCENDING))
+    with pytest.raises(BundleError, match="altered after training"):
+        load_bundle(path)
+
+
 def test_places_must_be_as_many_as_the_network_has_classes(path: Path, bundle: ModelBundle) -> None:
     manifest = dataclasses.replace(bundle.manifest, places=bundle.manifest.places[1:])
     save_bundle(dataclasses.replace(bundle, manifest=manifest), path)
@@ -164,11 +220,70 @@ def test_probability_of_north_is_that_of_the_second_class_or_of_the_places_there
     features = np.random.default_rng(4).normal(size=(200, 68))
     for name in ("simple", "hidden"):
         expected = bundle.networks[name].predict(features)[:, 1]
-        np.testing.assert_array_equal(bundle.north_of_20(name, features), expected)
+        np.testing.assert_array_equal(bundle.north_of_20(name, features, calibrated=False), expected)
     north = [place.latitude > 20 for place in bundle.manifest.places]
     assert sum(north) == 19
     expected = bundle.networks["places"].predict(features)[:, north].sum(axis=1)
-    np.testing.assert_allclose(bundle.north_of_20("places", features), expected, atol=1e-6)
+    np.testing.assert_allclose(bundle.north_of_20("places", features, calibrated=False), expected, atol=1e-6)
+
+
+def test_probability_of_north_is_calibrated_by_the_networks_own_temperature(bundle: ModelBundle) -> None:
+    features = np.random.default_rng(5).normal(size=(200, 68))
+    for name, summary in bundle.manifest.networks.items():
+        raw, calibrated = (bundle.north_of_20(name, features, calibrated=each) for each in (False, True))
+        np.testing.assert_array_equal(bundle.north_of_20(name, features), calibrated)
+        np.testing.assert_array_equal(calibrated, calibrate(raw, summary.temperature))
+        assert not np.allclose(calibrated, raw, atol=0.01)
+        np.testing.assert_array_equal(calibrated > 0.5, raw > 0.5)
+        assert raw.dtype == calibrated.dtype == np.float64
+
+
+def test_genres_are_those_of_the_nearest_centroids(bundle: ModelBundle) -> None:
+    features = np.random.default_rng(6).normal(size=(300, 68))
+    predicted = bundle.predict_genres(features)
+    direct = np.linalg.norm(features[:, None] - bundle.genres.centroids, axis=2)
+    np.testing.assert_array_equal(predicted.genre, direct.argmin(axis=1))
+    np.testing.assert_allclose(predicted.distances, direct)
+    np.testing.assert_allclose(predicted.distance, direct.min(axis=1))
+    assert len(set(predicted.genre)) > 3
+    for row in range(0, 300, 50):
+        alone = bundle.predict_genres(features[row : row + 1])
+        assert alone.genre.tolist() == [predicted.genre[row]]
+        assert alone.typicality == pytest.approx(predicted.typicality[row])
+
+
+def test_training_pieces_are_typical_as_often_as_their_genre_says(bundle: ModelBundle, dataset: Dataset) -> None:
+    predicted = bundle.predict_genres(dataset.features)
+    for genre, summary in enumerate(bundle.manifest.genres):
+        distance, typicality = (
+            predicted.distance[predicted.genre == genre],
+            predicted.typicality[predicted.genre == genre],
+        )
+        farther = (distance[:, None] < distance).mean(axis=1)
+        assert typicality == pytest.approx(farther, abs=1.01 / summary.size + 0.01)
+    assert predicted.unusual.sum() == 2
+    assert predicted.unusual[[predicted.distance.argmin(), predicted.distance.argmax()]].all()
+
+
+@pytest.mark.parametrize(
+    ("distance", "typicality", "unusual"),
+    [(0.0, 1.0, True), (2.0, 1.0, False), (2.25, 0.75, False), (3.0, 0.0, False), (4.0, 0.0, False), (4.1, 0.0, True)],
+)
+def test_typicality_and_warning_by_hand(bundle: ModelBundle, distance: float, typicality: float, unusual: bool) -> None:
+    """The second of two genres has pieces from 2 to 3 from its centroid, the first far others."""
+    near = dataclasses.replace(bundle.manifest.genres[0], distance_quantiles=tuple(2 + QUANTILE_SHARES))
+    far = dataclasses.replace(near, distance_quantiles=tuple(50 + QUANTILE_SHARES))
+    manifest = dataclasses.replace(bundle.manifest, genres=(far, near), usual_distances=(1.5, 4.0))
+    centroids = np.zeros((2, 68))
+    centroids[0, 0] = 100.0
+    two_genres = dataclasses.replace(bundle, genres=NearestCentroid(centroids), manifest=manifest)
+    row = np.zeros((1, 68))
+    row[0, 1] = distance
+    predicted = two_genres.predict_genres(row)
+    assert predicted.genre.tolist() == [1]
+    assert predicted.distance == pytest.approx(distance)
+    assert predicted.typicality == pytest.approx(typicality)
+    assert predicted.unusual.tolist() == [unusual]
 
 
 def test_rounding_takes_no_probability_above_one() -> None:
@@ -179,7 +294,7 @@ def test_rounding_takes_no_probability_above_one() -> None:
 
 def test_other_format_version_is_named(path: Path) -> None:
     altered(path, manifest=np.frombuffer(b'{"format_version": 99}', np.uint8))
-    with pytest.raises(BundleError, match="format 99, and this release reads 2"):
+    with pytest.raises(BundleError, match="format 99, and this release reads 3"):
         load_bundle(path)
 
 

@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy.special import expit, logit
 
 from models.features import FEATURE_BOUND
-from models.predictors import Dense, DenseNetwork, NearestCentroid, squared_distances
+from models.predictors import Dense, DenseNetwork, NearestCentroid, calibrate, squared_distances
 
 
 def direct_squared_distances(features: NDArray[np.float64], centroids: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -33,6 +34,32 @@ def test_float32_rows_keep_their_distances() -> None:
     features = np.random.default_rng(8).normal(size=(50, 68)).astype(np.float32)
     distances = NearestCentroid(features.astype(np.float64)).distances(features)
     assert np.diag(distances).max() < 1e-6
+
+
+@pytest.mark.parametrize("temperature", [0.1, 0.7, 1.0, 1.6, 10.0])
+def test_log_odds_are_divided_by_the_temperature(temperature: float) -> None:
+    probabilities = np.linspace(0.001, 0.999, 501).astype(np.float32)
+    calibrated = calibrate(probabilities, temperature)
+    exact = probabilities.astype(np.float64)
+    np.testing.assert_allclose(calibrated, expit(logit(exact) / temperature), rtol=1e-12)
+    assert calibrated.dtype == np.float64
+    np.testing.assert_array_equal(calibrated > 0.5, probabilities > 0.5)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("temperature", [1e-300, 0.1, 10.0, 1e300])
+def test_certainty_and_even_odds_stay_and_nothing_overflows(temperature: float) -> None:
+    assert calibrate(np.array([0.0, 0.5, 1.0], np.float32), temperature).tolist() == [0.0, 0.5, 1.0]
+    extremes = np.array([1e-300, 1e-30, np.nextafter(1, 0)])
+    calibrated = calibrate(extremes, temperature)
+    assert ((calibrated >= 0) & (calibrated <= 1)).all()
+
+
+@pytest.mark.parametrize("temperature", [0.1, 10.0])
+def test_calibration_takes_no_probability_to_the_other_side(temperature: float) -> None:
+    near_even = np.array([np.nextafter(np.float32(0.5), np.float32(side)) for side in (0, 1)])
+    below, above = calibrate(near_even, temperature)
+    assert below < 0.5 < above
 
 
 def network(activation: str, *layers: tuple[list[list[float]], list[float]]) -> DenseNetwork:

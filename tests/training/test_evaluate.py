@@ -2,9 +2,10 @@ import dataclasses
 
 import numpy as np
 import pytest
+from scipy.special import expit
 
 from models.bundle import ModelBundle
-from training import baselines, evaluate
+from training import baselines, calibration, evaluate, metrics
 from training.dataset import Dataset, DatasetError, Split
 from training.recipes import RECIPES
 
@@ -53,14 +54,14 @@ def test_every_model_has_every_metric_under_every_protocol(quick: evaluate.Evalu
     assert set(quick.north) == {"random splits", "ten folds", "held-out places"}
     for figures in quick.north.values():
         assert set(figures) == models
-        for metrics in figures.values():
-            assert set(metrics) == {"accuracy", "log_loss", "calibration_error", "area_under_roc"}
+        for measured in figures.values():
+            assert set(measured) == {"accuracy", "log_loss", "calibration_error", "area_under_roc"}
     assert set(quick.place) == {"top_1", "top_3", "calibration_error"}
     assert quick.splits == {"random splits": 20, "ten folds": 10, "held-out places": 3}
     assert set(quick.reliability) == models
     for figures in quick.places_ahead.values():
         assert set(figures) == models - {"places"}
-        assert all(set(metrics) == {"accuracy", "log_loss"} for metrics in figures.values())
+        assert all(set(ahead) == {"accuracy", "log_loss"} for ahead in figures.values())
     assert set(quick.origin) == {
         "places",
         "random forest on coordinates",
@@ -96,6 +97,45 @@ def test_how_far_places_is_ahead_is_measured_split_by_split(quick: evaluate.Eval
     ahead = evaluate._places_ahead(thrice, measured)["other"]
     assert (ahead["accuracy"].mean, ahead["accuracy"].spread) == pytest.approx((0.1, 0.0))
     assert ahead["log_loss"].mean == 1.0
+
+
+def test_calibration_is_measured_on_rows_with_no_part_in_it() -> None:
+    """Sharpened on one split, blunted on the other: each gets a temperature of its own, and both gain by it."""
+    generator = np.random.default_rng(2)
+    log_odds = generator.normal(0.5, 1.5, 2000)
+    latitude = np.where(generator.uniform(size=2000) < expit(log_odds), 50.0, -50.0)
+    many = Dataset(np.zeros((2000, 68)), latitude, np.zeros(2000), "")
+    protocol = evaluate.Protocol(
+        "", [Split(np.arange(1000), np.arange(1000, 2000)), Split(np.arange(1000, 2000), np.arange(1000))]
+    )
+    predictions = [expit(3.0 * log_odds[1000:]), expit(0.5 * log_odds[:1000])]
+    effect = evaluate.measure_calibration(many, protocol, predictions, seed=0)
+    assert effect.temperature.mean == pytest.approx((3.0 + 0.5) / 2, rel=0.1)
+    for metric, measure in (("log_loss", metrics.log_loss), ("calibration_error", metrics.calibration_error)):
+        sides = [many.north_of_20[split.validation] for split in protocol.splits]
+        raw = [measure(*each) for each in zip(predictions, sides, strict=True)]
+        calibrated = [
+            measure(calibration.cross_fit(probabilities, side, seed)[0], side)
+            for seed, (probabilities, side) in enumerate(zip(predictions, sides, strict=True))
+        ]
+        assert effect.raw[metric] == protocol.estimate(raw)
+        assert effect.calibrated[metric] == protocol.estimate(calibrated)
+        assert effect.gain[metric].mean == pytest.approx(np.mean(raw) - np.mean(calibrated))
+        assert effect.gain[metric].mean > 0.02
+        # The spread is that of the differences, which is not the difference of the spreads.
+        assert effect.gain[metric].spread == pytest.approx(np.std(np.subtract(raw, calibrated), ddof=1))
+    assert effect.pooled_raw == pytest.approx(
+        metrics.calibration_error(np.concatenate(predictions), np.concatenate(sides))
+    )
+    assert effect.pooled_calibrated < effect.pooled_raw - 0.02
+
+
+def test_every_network_is_calibrated_on_the_random_splits(quick: evaluate.Evaluation) -> None:
+    assert set(quick.calibration) == {"simple", "hidden", "places"}
+    for name, effect in quick.calibration.items():
+        assert effect.raw == {metric: quick.north["random splits"][name][metric] for metric in effect.raw}
+        assert effect.pooled_raw == quick.reliability[name].calibration_error
+        assert set(effect.raw) == set(effect.calibrated) == set(effect.gain) == {"log_loss", "calibration_error"}
 
 
 @pytest.mark.parametrize(("rows", "genres"), [(49, 3), (60, 21)])

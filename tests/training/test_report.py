@@ -22,6 +22,9 @@ def test_committed_figures_are_of_the_committed_bundle(figures: dict[str, Any], 
     for name, summary in bundle.manifest.networks.items():
         assert figures["networks"][name]["parameters"] == bundle.networks[name].parameter_count
         assert figures["networks"][name]["validation_accuracy"] == pytest.approx(summary.validation_accuracy, abs=1e-6)
+        assert figures["networks"][name]["temperature"] == pytest.approx(summary.temperature, abs=1e-6)
+    assert figures["usual_distances"] == pytest.approx(bundle.manifest.usual_distances, abs=1e-6)
+    assert {tuple(genre) for genre in figures["genre_places"]} == {("size", "share_north_of_20", "places")}
 
 
 def test_results_are_in_the_types_of_json(bundle: ModelBundle) -> None:
