@@ -6,7 +6,9 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
 from fastapi.staticfiles import StaticFiles
 from starlette.responses import HTMLResponse, RedirectResponse
-from starlette.types import Scope
+from starlette.types import Receive, Scope, Send
+
+from service.problems import root_path
 
 ASSETS = "/docs/assets"
 PACKAGED_ASSETS = ("fastapi_offline", "static")
@@ -27,10 +29,10 @@ router = APIRouter(include_in_schema=False)
 class WholeFiles(StaticFiles):
     """Static files, never in parts: a wrong Range is answered in plain text, and none of the files is large."""
 
-    async def get_response(self, path: str, scope: Scope) -> Response:
-        """The file, whole."""
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers with the file, whole."""
         headers = [(name, value) for name, value in scope["headers"] if name != b"range"]
-        return await super().get_response(path, {**scope, "headers": headers})
+        await super().__call__({**scope, "headers": headers}, receive, send)
 
 
 def install_docs(app: FastAPI) -> None:
@@ -42,19 +44,19 @@ def install_docs(app: FastAPI) -> None:
 @router.get("/")
 async def root(request: Request) -> RedirectResponse:
     """Leads to the documentation."""
-    return RedirectResponse(f"{_root_path(request)}/docs")
+    return RedirectResponse(f"{root_path(request)}/docs")
 
 
 @router.get("/docs")
 async def swagger_ui(request: Request) -> HTMLResponse:
     """Swagger UI: every endpoint, to read and to try."""
-    root_path = _root_path(request)
+    prefix = root_path(request)
     page = get_swagger_ui_html(
         title=f"{request.app.title}: API",
-        openapi_url=f"{root_path}{request.app.openapi_url}",
-        swagger_js_url=f"{root_path}{ASSETS}/swagger-ui-bundle.js",
-        swagger_css_url=f"{root_path}{ASSETS}/swagger-ui.css",
-        swagger_favicon_url=f"{root_path}{ASSETS}/favicon.png",
+        openapi_url=f"{prefix}{request.app.openapi_url}",
+        swagger_js_url=f"{prefix}{ASSETS}/swagger-ui-bundle.js",
+        swagger_css_url=f"{prefix}{ASSETS}/swagger-ui.css",
+        swagger_favicon_url=f"{prefix}{ASSETS}/favicon.png",
     )
     return _confined(page)
 
@@ -62,12 +64,12 @@ async def swagger_ui(request: Request) -> HTMLResponse:
 @router.get("/redoc")
 async def redoc(request: Request) -> HTMLResponse:
     """ReDoc: every endpoint, to read."""
-    root_path = _root_path(request)
+    prefix = root_path(request)
     page = get_redoc_html(
         title=f"{request.app.title}: API",
-        openapi_url=f"{root_path}{request.app.openapi_url}",
-        redoc_js_url=f"{root_path}{ASSETS}/redoc.standalone.js",
-        redoc_favicon_url=f"{root_path}{ASSETS}/favicon.png",
+        openapi_url=f"{prefix}{request.app.openapi_url}",
+        redoc_js_url=f"{prefix}{ASSETS}/redoc.standalone.js",
+        redoc_favicon_url=f"{prefix}{ASSETS}/favicon.png",
         with_google_fonts=False,
     )
     return _confined(page)
@@ -79,11 +81,6 @@ async def redoc_script() -> Response:
     package, folder = PACKAGED_ASSETS
     script = (resources.files(package) / folder / "redoc.standalone.js").read_bytes()
     return Response(script.replace(REDOC_LOGO, NO_PICTURE), media_type="text/javascript")
-
-
-def _root_path(request: Request) -> str:
-    """Where a proxy has put the service, without a slash at the end."""
-    return str(request.scope.get("root_path", "")).rstrip("/")
 
 
 def _confined(page: HTMLResponse) -> HTMLResponse:

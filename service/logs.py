@@ -29,14 +29,16 @@ class JSONFormatter(logging.Formatter):
 
 
 def configure(level: str) -> None:
-    """Sends the lines of requests to stdout in place of uvicorn's own; uvicorn's other lines take the same form."""
+    """Sends the lines of requests to stdout in place of uvicorn's own; uvicorn's other lines take the same form.
+
+    Of these, uvicorn's option --log-level decides.
+    """
     handler = logging.StreamHandler(sys.stdout)
     REQUESTS.handlers = [handler]
     REQUESTS.propagate = False
     REQUESTS.setLevel(level.upper())
     access = logging.getLogger("uvicorn.access")
     access.handlers, access.propagate = [], False
-    logging.getLogger("uvicorn.error").setLevel(level.upper())
     if sys.stdout.isatty():
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"))
     else:

@@ -142,6 +142,12 @@ def _page(title: str, body: str) -> HTMLResponse:
     return HTMLResponse(f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(title)}</title>{body}')
 
 
+def root_path(request: Request) -> str:
+    """Where a proxy has put the service, without a slash at the end."""
+    scope = request.scope
+    return str(scope.get("app_root_path", scope.get("root_path", ""))).rstrip("/")
+
+
 def problem(
     request: Request,
     status: int,
@@ -150,12 +156,12 @@ def problem(
     headers: Mapping[str, str] | None = None,
 ) -> Response:
     """An error reply."""
-    root_path = request.scope.get("root_path", "").rstrip("/")
-    if f"{request.scope['path'].removeprefix(root_path)}/".startswith(f"{INFERENCE_PATH}/"):
+    prefix = root_path(request)
+    if f"{request.scope['path'].removeprefix(prefix)}/".startswith(f"{INFERENCE_PATH}/"):
         return Response(InferenceError(error=detail).model_dump_json(), status, headers, "application/json")
     kind = KINDS.get(status)
     content = Problem(
-        type=f"{root_path}{PATH}/{kind.name}" if kind else "about:blank",
+        type=f"{prefix}{PATH}/{kind.name}" if kind else "about:blank",
         title=kind.title if kind else HTTPStatus(status).phrase,
         status=status,
         detail=detail,

@@ -71,7 +71,8 @@ class Settings(BaseSettings):
         Field(description="Origins, parted by commas, whose pages may use the service; `*` for all."),
     ] = ()
     log_level: Annotated[
-        Literal["debug", "info", "warning", "error"], Field(description="The least level that is logged.")
+        Literal["debug", "info", "warning", "error"],
+        Field(description="The least level of requests that is logged: 5xx are errors, probes are for debugging."),
     ] = "info"
     access_log: Annotated[bool, Field(description="Whether each request is logged.")] = True
     telemetry: Annotated[

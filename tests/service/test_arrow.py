@@ -13,7 +13,7 @@ ROWS = np.random.default_rng(9).normal(size=(5, 68))
 def stream(table: pa.Table, **options: Any) -> bytes:
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, table.schema, options=pa.ipc.IpcWriteOptions(**options)) as writer:
-        writer.write_table(table, max_chunksize=2)
+        writer.write_table(table, max_chunksize=3 if len(table) < 10 else None)
     content: bytes = sink.getvalue().to_pybytes()
     return content
 

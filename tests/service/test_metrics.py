@@ -1,0 +1,96 @@
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from models.bundle import ModelBundle
+from service.schemas import EXAMPLE_FEATURES
+from tests.conftest import RunServer, StartServer
+
+PIECE = {"features": EXAMPLE_FEATURES}
+Figures = dict[tuple[str, ...], float]
+
+
+def figures(client: httpx.Client) -> Figures:
+    """Every sample, by its name and the values of its labels, in the order of their names."""
+    text = client.get("/metrics").raise_for_status().text
+    return {
+        (sample.name, *(value for _, value in sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+def test_what_happened_is_counted(start_server: StartServer, bundle: ModelBundle) -> None:
+    with start_server() as client:
+        genre = client.post("/genre", json=PIECE).json()["genre"]
+        client.post("/genre/batch", json={"features": [EXAMPLE_FEATURES] * 5}).raise_for_status()
+        client.post("/north-of-20?network=hidden", json=PIECE).raise_for_status()
+        client.post("/v2/models/none/infer", json={})
+        for path in ("/genre", "/nothing/1", "/nothing/2"):
+            client.get(path)
+        client.request("BREW", "/genre")
+        counted = figures(client)
+    requests = "music_origin_requests_total"
+    assert counted[requests, "POST", "/genre", "200"] == 1
+    assert counted[requests, "POST", "/genre/batch", "200"] == 1
+    assert counted[requests, "GET", "/genre", "405"] == 1
+    assert counted[requests, "GET", "unmatched", "404"] == 2
+    assert counted[requests, "POST", "/v2/models/{model}/infer", "404"] == 1
+    assert counted["music_origin_rows_total", "/genre"] == 1
+    assert counted["music_origin_rows_total", "/genre/batch"] == 5
+    assert counted["music_origin_genres_total", str(genre)] == 6
+    assert sum(value for name, value in counted.items() if name[0] == "music_origin_genres_total") == 6
+    assert counted["music_origin_sides_total", "hidden", "north"] == 1
+    assert counted["music_origin_request_seconds_count", "POST", "/genre"] == 1
+    assert 0 < counted["music_origin_request_seconds_sum", "POST", "/genre"] < 10
+    assert counted["music_origin_request_seconds_bucket", "10.0", "POST", "/genre"] == 1
+    assert counted["music_origin_requests_in_flight",] == 1
+    assert counted["music_origin_model_info", bundle.manifest.data_sha256, bundle.version] == 1
+    assert counted["process_resident_memory_bytes",] > 1e6
+
+
+@pytest.mark.parametrize(
+    ("accept", "form"),
+    [("*/*", "text/plain"), ("application/openmetrics-text; version=1.0.0", "application/openmetrics-text")],
+)
+def test_form_is_the_one_that_the_scraper_asks_for(client: httpx.Client, accept: str, form: str) -> None:
+    reply = client.get("/metrics", headers={"Accept": accept}).raise_for_status()
+    assert reply.headers["content-type"].startswith(form)
+
+
+def patiently(ask: Callable[[], Any]) -> Any:
+    """What is answered once a worker listens."""
+    while True:
+        try:
+            return ask()
+        except httpx.TransportError:
+            time.sleep(0.05)
+
+
+def test_workers_are_counted_together(run_server: RunServer, tmp_path: Path) -> None:
+    with run_server("--workers", "2", TMPDIR=str(tmp_path)) as server:
+        address = server.client.base_url.join("/genre")
+        answered: set[int] = set()
+        asked = 0
+        while len(answered) < 2:  # each on a new connection, which either worker may take
+            patiently(lambda: httpx.post(address, json=PIECE)).raise_for_status()
+            asked += 1
+            (folder,) = tmp_path.glob("music-origin-metrics-*")
+            answered = {int(path.stem.rpartition("_")[2]) for path in folder.glob("counter_*.db")}
+        assert folder.stat().st_mode & 0o777 == 0o700
+        for _ in range(5):
+            with httpx.Client(base_url=server.client.base_url) as client:
+                counted = figures(client)
+            assert counted["music_origin_requests_total", "POST", "/genre", "200"] == asked
+            assert sum(value for name, value in counted.items() if name[0] == "music_origin_genres_total") == asked
+        os.kill(min(answered), signal.SIGKILL)
+        counted = patiently(lambda: figures(server.client))
+        assert counted["music_origin_requests_total", "POST", "/genre", "200"] == asked
+        assert counted["music_origin_requests_in_flight",] == 1
