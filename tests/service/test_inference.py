@@ -1,5 +1,12 @@
 import asyncio
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -13,7 +20,7 @@ from tritonclient.utils import InferenceServerException
 from models.bundle import ModelBundle
 from models.features import Floats
 from service.schemas import EXAMPLE_FEATURES
-from tests.conftest import StartServer
+from tests.conftest import ROOT, StartServer
 
 OUTPUTS = {"genre": ["genre", "distance"], "north-of-20": ["north_of_20", "probability"]}
 DATATYPES = {"FP32": np.float32, "FP64": np.float64}
@@ -382,3 +389,47 @@ def test_inference_needs_the_key_and_nothing_else_does(start_server: StartServer
         assert triton.is_server_ready()
         assert triton.is_model_ready("genre")
         assert triton.get_model_metadata("genre")["name"] == "genre"
+
+
+def test_pages_of_other_origins_can_read_binary_replies(start_server: StartServer) -> None:
+    with start_server(MUSIC_ORIGIN_CORS_ORIGINS="https://page.example") as client:
+        features = {"name": "features", "shape": [1, 68], "datatype": "FP64", "data": EXAMPLE_FEATURES}
+        body = {"inputs": [features], "parameters": {"binary_data_output": True}}
+        headers = {"Origin": "https://page.example"}
+        reply = client.post("/v2/models/genre/infer", json=body, headers=headers).raise_for_status()
+        assert "Inference-Header-Content-Length" in reply.headers
+        assert "Inference-Header-Content-Length" in reply.headers["access-control-expose-headers"]
+        asked_before = {"Access-Control-Request-Method": "POST"} | {
+            "Access-Control-Request-Headers": "inference-header-content-length"
+        }
+        client.options("/v2/models/genre/infer", headers=headers | asked_before).raise_for_status()
+
+
+def test_server_is_not_ready_once_it_is_about_to_stop(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    command = [sys.executable, "-m", "uvicorn", "service.app:app", "--port", "0"]
+    environment = os.environ | {"MUSIC_ORIGIN_DRAIN_SECONDS": "60"}
+    with (
+        log.open("wb") as output,
+        subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=output) as process,
+    ):
+        try:
+            while not (found := re.search(r"running on http://(\S+)", log.read_text())):
+                assert process.poll() is None, log.read_text()
+                time.sleep(0.01)
+            with InferenceServerClient(found[1]) as triton:
+                assert triton.is_server_ready()
+                process.send_signal(signal.SIGTERM)
+                deadline = time.monotonic() + 10
+                while triton.is_server_ready() and time.monotonic() < deadline:
+                    time.sleep(0.01)
+                assert not triton.is_server_ready()
+                assert triton.is_server_live()
+                assert len(triton.infer("genre", [tensor(ROWS)]).as_numpy("genre")) == len(ROWS)
+            reply = httpx.get(f"http://{found[1]}/v2/health/ready")
+            assert reply.status_code == 503
+            assert reply.json() == {"ready": False, "live": True, "error": "The service is about to stop."}
+            process.send_signal(signal.SIGTERM)
+            process.wait(timeout=30)
+        finally:
+            process.kill()
