@@ -485,9 +485,7 @@ class InferenceRequest(BaseModel):
             "those of /north-of-20.",
         ),
     ] = {}
-    inputs: Annotated[
-        list[InputTensor], Field(min_length=1, max_length=1, description="The one tensor `features`."), FailFast()
-    ]
+    inputs: Annotated[list[InputTensor], Field(min_length=1, max_length=1, description="The one tensor `features`.")]
     outputs: Annotated[
         list[RequestedOutput],
         FailFast(),
