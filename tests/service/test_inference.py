@@ -391,6 +391,21 @@ def test_inference_needs_the_key_and_nothing_else_does(start_server: StartServer
         assert triton.get_model_metadata("genre")["name"] == "genre"
 
 
+def test_openapi_has_the_protocol_and_its_errors(client: httpx.Client) -> None:
+    document = client.get("/openapi.json").json()
+    paths = {path: operations for path, operations in document["paths"].items() if path.startswith("/v2")}
+    model = "/v2/models/{model}"
+    version = f"{model}/versions/{{version}}"
+    models = {f"{each}{end}" for each in (model, version) for end in ("", "/ready", "/infer")}
+    assert {*paths} == {"/v2", "/v2/health/live", "/v2/health/ready", "/v2/models", *models}
+    for path, operations in paths.items():
+        ((method, operation),) = operations.items()
+        assert method == ("post" if path.endswith("/infer") else "get")
+        for status, reply in operation["responses"].items():
+            schema = reply["content"]["application/json"]["schema"]["$ref"]
+            assert (schema == "#/components/schemas/InferenceError") == (status != "200")
+
+
 def test_pages_of_other_origins_can_read_binary_replies(start_server: StartServer) -> None:
     with start_server(MUSIC_ORIGIN_CORS_ORIGINS="https://page.example") as client:
         features = {"name": "features", "shape": [1, 68], "datatype": "FP64", "data": EXAMPLE_FEATURES}
