@@ -152,7 +152,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             allow_origins=settings.cors_origins,
             allow_methods=["GET", "POST"],
             allow_headers=["Authorization", "X-API-Key", "X-Request-ID", HEAD_LENGTH],
-            expose_headers=["X-Request-ID", "X-Model-Version", "X-Ignored-Columns", "Retry-After"],
+            expose_headers=["X-Request-ID", "X-Model-Version", "X-Ignored-Columns", "Retry-After", HEAD_LENGTH],
         )
     for router in (
         predictions.router,

@@ -32,6 +32,11 @@ def _errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"model": InferenceError, "description": KINDS[status].title} for status in statuses}
 
 
+# FastAPI adds its own 422 to whatever has something variable in its path, unless all of 4XX is documented.
+NO_SUCH_MODEL: dict[int | str, dict[str, Any]] = {
+    "4XX": {"model": InferenceError, "description": "There is no such model or version."}
+}
+
 router = APIRouter(prefix=INFERENCE_PATH, tags=["Open Inference Protocol"], responses=_errors(500, 503))
 inferences = APIRouter(
     prefix=INFERENCE_PATH,
@@ -69,19 +74,19 @@ async def inference_models() -> InferenceModels:
     return InferenceModels(models=list(OUTPUTS))
 
 
-@router.get("/models/{model}", summary="Describe a model", responses=_errors(404))
+@router.get("/models/{model}", summary="Describe a model", responses=NO_SUCH_MODEL)
 async def inference_model(request: Request, model: ModelName) -> InferenceModel:
     """Says what the model takes and gives."""
     return _describe(request, model)
 
 
-@router.get("/models/{model}/versions/{version}", summary="Describe a version of a model", responses=_errors(404))
+@router.get("/models/{model}/versions/{version}", summary="Describe a version of a model", responses=NO_SUCH_MODEL)
 async def inference_model_version(request: Request, model: ModelName, version: Version) -> InferenceModel:
     """Says what the model takes and gives."""
     return _describe(request, model, version)
 
 
-@router.get("/models/{model}/ready", summary="Report whether a model answers", responses=_errors(404))
+@router.get("/models/{model}/ready", summary="Report whether a model answers", responses=NO_SUCH_MODEL)
 async def inference_model_ready(request: Request, model: ModelName) -> ModelReady:
     """Answers while the model does."""
     require_model(request, model)
@@ -91,7 +96,7 @@ async def inference_model_ready(request: Request, model: ModelName) -> ModelRead
 @router.get(
     "/models/{model}/versions/{version}/ready",
     summary="Report whether a version of a model answers",
-    responses=_errors(404),
+    responses=NO_SUCH_MODEL,
 )
 async def inference_model_version_ready(request: Request, model: ModelName, version: Version) -> ModelReady:
     """Answers while the model does."""

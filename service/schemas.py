@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, FailFast, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, FailFast, Field, SkipValidation
 
 from models.features import FEATURE_BOUND, FEATURE_COUNT
 
@@ -425,8 +425,14 @@ class ModelReady(BaseModel):
     ready: Annotated[bool, Field(description="Whether it answers.")]
 
 
+def _or_empty(value: object) -> object:
+    """Takes null as if nothing had been sent: some clients write all that they could have said."""
+    return {} if value is None else value
+
+
 Parameters = Annotated[
     dict[str, Any],
+    BeforeValidator(_or_empty),
     Field(description="Further parameters; those that are not known are left aside, as the protocol has it."),
 ]
 
@@ -436,13 +442,16 @@ class InputTensor(BaseModel):
 
     name: Annotated[Literal["features"], Field(description="The tensor's name.")]
     shape: Annotated[
-        tuple[Annotated[int, Field(ge=1, le=2**31)], Annotated[int, Field(ge=FEATURE_COUNT, le=FEATURE_COUNT)]],
+        tuple[
+            Annotated[int, Field(strict=True, ge=1)],
+            Annotated[int, Field(strict=True, ge=FEATURE_COUNT, le=FEATURE_COUNT)],
+        ],
         Field(description="The number of rows, and 68.", examples=[[1, FEATURE_COUNT]]),
     ]
     datatype: Annotated[Literal["FP32", "FP64"], Field(description="The type of the numbers.")]
     parameters: Annotated[Parameters, Field(description="`binary_data_size` if the data follow the JSON head.")] = {}
     data: Annotated[
-        list[Feature] | list[list[Feature]] | None,
+        SkipValidation[list[Feature] | list[list[Feature]] | None],  # checked as arrays, in `tensors`
         Field(
             description="The numbers, row by row, flat or nested; not there if they follow the JSON head.",
             examples=[EXAMPLE_FEATURES],
@@ -477,7 +486,12 @@ class InferenceRequest(BaseModel):
         ),
     ] = {}
     inputs: Annotated[list[InputTensor], Field(min_length=1, max_length=1, description="The one tensor `features`.")]
-    outputs: Annotated[list[RequestedOutput] | None, Field(description="The outputs wanted; all without it.")] = None
+    outputs: Annotated[
+        list[RequestedOutput],
+        FailFast(),
+        BeforeValidator(lambda value: [] if value is None else value),
+        Field(description="The outputs wanted, in the order of the reply; all without it."),
+    ] = []
 
 
 class OutputTensor(TensorMetadata):

@@ -5,23 +5,22 @@ extension of Triton Inference Server.
 """
 
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from itertools import chain
-from typing import Any, NoReturn
+from typing import Any, NoReturn, get_args
 
 import numpy as np
 from fastapi import Request, Response
 from numpy.typing import NDArray
 from pydantic import ValidationError
-from pydantic_core import from_json, to_json
+from pydantic_core import to_json
 from starlette.exceptions import HTTPException
 
 from models.bundle import ModelBundle
-from models.features import FEATURE_COUNT, FeatureError, Floats, as_feature_matrix
+from models.features import FEATURE_BOUND, FEATURE_COUNT, FeatureError, Floats, as_feature_matrix
 from service.hot_path import Decode, Encode, PredictionRoute
-from service.schemas import InferenceRequest, InputTensor, NorthOf20Options, TensorMetadata
+from service.schemas import InferenceRequest, InputTensor, NetworkName, NorthOf20Options, TensorMetadata
 
 HEAD_LENGTH = "Inference-Header-Content-Length"
 INPUT = TensorMetadata(name="features", datatype="FP32", shape=[-1, FEATURE_COUNT])
@@ -37,7 +36,22 @@ OUTPUTS = {
         TensorMetadata(name="probability", datatype="FP64", shape=[-1, 2]),
     ),
 }
-HEAD_COMMAS = 1000  # as many as anything but the data may have
+SPARE_MARKS = 1000  # as many commas or brackets as all but the data may have
+MUST_BE = {
+    (): "an object",
+    ("id",): "text",
+    ("inputs",): f"an array of one tensor, {INPUT.name}",
+    ("inputs", "name"): f"'{INPUT.name}'",
+    ("inputs", "shape"): f"[rows, {FEATURE_COUNT}], two whole numbers, with one row at the least",
+    ("inputs", "datatype"): " or ".join(map(repr, INPUT_TYPES)),
+    ("inputs", "parameters"): "an object",
+    ("outputs",): "an array of objects, each with the name of an output",
+    ("outputs", "name"): "the name of an output",
+    ("outputs", "parameters"): "an object",
+    ("parameters",): "an object",
+    ("parameters", "network"): " or ".join(map(repr, get_args(NetworkName))),
+    ("parameters", "calibrated"): "true or false",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,28 +87,26 @@ def decode(request: Request, body: bytes) -> Inference:
     """The request in a body, or in a JSON head and the tensor after it. Raises HTTPException."""
     model = request.path_params["model"]
     require_model(request, model, request.path_params.get("version"))
-    head, binary = _parted(request, body)
     max_rows: int = request.state.settings.max_batch
-    if head.count(b",") >= max_rows * FEATURE_COUNT + HEAD_COMMAS:
-        _refuse_rows(max_rows)
-    asked, data = _read_head(head)
+    head, binary = _parted(request, body)
+    asked = _read_head(head, max_rows)
     tensor = asked.inputs[0]
     if tensor.shape[0] > max_rows:
         _refuse_rows(max_rows)
     options = _options(asked.parameters)
     outputs = _wanted_outputs(asked, model)
-    return Inference(_features(tensor, data, binary), options, asked.id, outputs)
+    return Inference(_features(tensor, binary), options, asked.id, outputs)
 
 
 def encode(request: Request, reply: Inferred) -> Response:
     """The reply as JSON, or as a JSON head with the binary tensors after it."""
+    metadata = {each.name: each for each in OUTPUTS[reply.model]}
     outputs, tensors = [], []
-    for metadata in OUTPUTS[reply.model]:
-        if metadata.name not in reply.request.outputs:
-            continue
-        values = reply.tensors[metadata.name].astype(OUTPUT_TYPES[metadata.datatype], copy=False)
-        output: dict[str, Any] = {"name": metadata.name, "datatype": metadata.datatype, "shape": list(values.shape)}
-        if reply.request.outputs[metadata.name]:
+    for name, binary in reply.request.outputs.items():
+        datatype = metadata[name].datatype
+        values = reply.tensors[name].astype(OUTPUT_TYPES[datatype], copy=False)
+        output: dict[str, Any] = {"name": name, "datatype": datatype, "shape": list(values.shape)}
+        if binary:
             tensors.append(values.tobytes())
             output["parameters"] = {"binary_data_size": len(tensors[-1])}
         else:
@@ -126,25 +138,21 @@ def _parted(request: Request, body: bytes) -> tuple[bytes, bytes]:
     if length is None:
         return body, b""
     if not (length.isdecimal() and len(length) < 20 and int(length) <= len(body)):
-        _refuse(f"{HEAD_LENGTH} must be the number of bytes of the JSON head, and the body has {len(body)}")
+        _refuse(f"{HEAD_LENGTH} must be the number of bytes of the JSON head, and the body has {len(body)}.")
     return body[: int(length)], body[int(length) :]
 
 
-def _read_head(head: bytes) -> tuple[InferenceRequest, Any]:
-    """The head, and apart from it the input's data as they were sent."""
+def _read_head(head: bytes, max_rows: int) -> InferenceRequest:
+    """The head; the input's data are left as they were sent, for `_listed` to check."""
+    # Between the numbers are commas, and around a row are brackets: so nothing is built of a head with too many values.
+    if head.count(b",") >= max_rows * FEATURE_COUNT + SPARE_MARKS:
+        _refuse_rows(max_rows)
+    if head.count(b"[") + head.count(b"{") > max_rows + SPARE_MARKS:
+        _refuse("The body must be an inference request: it has more arrays and objects than any has.")
     try:
-        content = from_json(head)
-    except ValueError as error:
-        _refuse(f"the body must be JSON: {error}")
-    data = None
-    # A head of another form has no data, and is refused next.
-    with suppress(AttributeError, IndexError, KeyError, TypeError):
-        data = content["inputs"][0].pop("data", None)
-    try:
-        return InferenceRequest.model_validate(content), data
+        return InferenceRequest.model_validate_json(head)
     except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        _refuse(f"{''.join(f'/{part}' for part in first['loc']) or 'the body'}: {first['msg']}")
+        _refuse_value(error)
 
 
 def _options(parameters: Mapping[str, Any]) -> NorthOf20Options:
@@ -152,78 +160,95 @@ def _options(parameters: Mapping[str, Any]) -> NorthOf20Options:
     try:
         return NorthOf20Options.model_validate({name: parameters[name] for name in names})
     except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        _refuse(f"/parameters/{first['loc'][0]}: {first['msg']}")
+        _refuse_value(error, "parameters")
 
 
 def _wanted_outputs(asked: InferenceRequest, model: str) -> dict[str, bool]:
     """The outputs wanted, each with whether it is to be binary."""
     names = [metadata.name for metadata in OUTPUTS[model]]
     default = _flag(asked.parameters, "binary_data_output", default=False)
-    if not asked.outputs:
-        return dict.fromkeys(names, default)
     for output in asked.outputs:
         if output.name not in names:
-            _refuse(f"there is no such output: {model} has {' and '.join(names)}")
+            _refuse(f"There is no such output: {model} has {' and '.join(names)}.")
         if "classification" in output.parameters:
-            _refuse("the extension for classification is not there: ask without class_count")
-    return {output.name: _flag(output.parameters, "binary_data", default=default) for output in asked.outputs}
+            _refuse("The extension for classification is not there: ask without class_count.")
+        if "shared_memory_region" in output.parameters:
+            _refuse("The extensions for shared memory are not there: ask for the output in the reply.")
+    wanted = {output.name: _flag(output.parameters, "binary_data", default=default) for output in asked.outputs}
+    return wanted or dict.fromkeys(names, default)
 
 
 def _flag(parameters: Mapping[str, Any], name: str, *, default: bool) -> bool:
     value = parameters.get(name, default)
     if not isinstance(value, bool):
-        _refuse(f"{name} must be true or false")
+        _refuse(f"The parameter {name} must be true or false.")
     return value
 
 
-def _features(tensor: InputTensor, data: Any, binary: bytes) -> Floats:
+def _features(tensor: InputTensor, binary: bytes) -> Floats:
     """The tensor's rows (n, 68), checked."""
     size = tensor.parameters.get("binary_data_size")
-    if size is not None and data is not None:
-        _refuse("the input has both data and binary_data_size: send one of the two")
-    values = _listed(data, tensor) if size is None else _unpacked(binary, size, tensor)
     if size is None and binary:
-        _refuse(f"{len(binary)} bytes follow the JSON head, and no input has binary_data_size")
+        _refuse(f"The {len(binary)} bytes after the JSON head are of no input: none has binary_data_size.")
+    if size is not None and tensor.data is not None:
+        _refuse("The input has both data and binary_data_size: send one of the two.")
+    values = _listed(tensor) if size is None else _unpacked(tensor, binary, size)
     try:
         return as_feature_matrix(values)
     except FeatureError as error:
-        _refuse(f"row {(error.row or 0) + 1}: {error}")
+        _refuse(f"Row {(error.row or 0) + 1}: {error}.")
 
 
-def _unpacked(binary: bytes, size: object, tensor: InputTensor) -> Floats:
+def _unpacked(tensor: InputTensor, binary: bytes, size: object) -> Floats:
     kind = INPUT_TYPES[tensor.datatype]
-    expected = tensor.shape[0] * tensor.shape[1] * kind.itemsize
+    expected = tensor.shape[0] * FEATURE_COUNT * kind.itemsize
     if size != expected or len(binary) != expected:
-        _refuse(f"{tensor.datatype} of this shape takes {expected} bytes, as binary_data_size and after the JSON head")
+        _refuse(
+            f"The tensor has {expected} bytes by its shape and datatype: as many must follow the JSON head, whose "
+            f"length {HEAD_LENGTH} says, and binary_data_size must be their number."
+        )
     return np.frombuffer(binary, kind).reshape(tensor.shape)
 
 
-def _listed(data: Any, tensor: InputTensor) -> Floats:
+def _listed(tensor: InputTensor) -> Floats:
     """Data in JSON, flat or nested."""
+    data: Any = tensor.data
     if not isinstance(data, list):
-        _refuse("the input must have data, an array of numbers, or binary_data_size")
+        _refuse("The input must have data, an array of numbers, or binary_data_size.")
     if data and isinstance(data[0], list):
         if not all(isinstance(row, list) and len(row) == FEATURE_COUNT for row in data):
-            _refuse(f"nested data must be rows of {FEATURE_COUNT} numbers")
+            _refuse(f"Nested data must be rows of {FEATURE_COUNT} numbers.")
         data = list(chain.from_iterable(data))
-    if len(data) != tensor.shape[0] * tensor.shape[1]:
-        _refuse(f"data must have as many numbers as the shape says, {tensor.shape[0] * tensor.shape[1]}")
+    expected = tensor.shape[0] * FEATURE_COUNT
+    if len(data) != expected:
+        _refuse(f"The input's data must be as many numbers as its shape says, {expected}, and not {len(data)}.")
     if not {*map(type, data)} <= {float, int}:
         index = next(index for index, value in enumerate(data) if type(value) not in (float, int))
         row, column = divmod(index, FEATURE_COUNT)
-        _refuse(f"row {row + 1}: feature {column + 1} must be a number")
+        _refuse(f"Row {row + 1}: feature {column + 1} must be a number.")
     try:
         with np.errstate(over="ignore"):  # what does not fit becomes infinite, which is refused next
             return np.array(data, INPUT_TYPES[tensor.datatype]).reshape(tensor.shape)
     except OverflowError:
-        _refuse("data must be numbers that fit the datatype")
+        _refuse(f"The input's data must be numbers between -{FEATURE_BOUND:g} and {FEATURE_BOUND:g}.")
+
+
+def _refuse_value(error: ValidationError, *prefix: str) -> NoReturn:
+    """Says what the first wrong value must be, in words of this service: pydantic's own name its classes."""
+    first = error.errors(include_input=False, include_url=False)[0]
+    if first["type"] == "json_invalid":
+        _refuse(f"The body must be JSON: {first['ctx']['error']}.")
+    path = [*prefix, *first["loc"]]
+    while path and isinstance(path[-1], int):  # what an array must be is said of the array
+        path.pop()
+    names = tuple(part for part in path if isinstance(part, str))
+    _refuse(f"{''.join(f'/{part}' for part in path) or 'The body'} must be {MUST_BE[names]}.")
 
 
 def _refuse_rows(max_rows: int) -> NoReturn:
-    detail = f"at most {max_rows} rows of {FEATURE_COUNT} numbers are taken at a time: send them in parts"
+    detail = f"At most {max_rows} rows of {FEATURE_COUNT} numbers are taken at a time: send them in parts."
     raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail)
 
 
-def _refuse(message: str) -> NoReturn:
-    raise HTTPException(HTTPStatus.BAD_REQUEST, message)
+def _refuse(detail: str) -> NoReturn:
+    raise HTTPException(HTTPStatus.BAD_REQUEST, detail)
