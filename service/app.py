@@ -7,7 +7,6 @@ from typing import Any, TypedDict
 
 import numpy as np
 from fastapi import FastAPI
-from fastapi.exceptions import FastAPIError
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -99,7 +98,7 @@ async def explain_failed_start(app: ASGIApp, scope: Scope, receive: Receive, sen
 
     try:
         await app(scope, receive, hold_failure)
-    except (BundleError, FastAPIError) as error:
+    except BundleError as error:
         await send({"type": "lifespan.startup.failed", "message": str(error)})
     except BaseException:
         if failure:

@@ -106,8 +106,8 @@ def reply_form(request: Request) -> str:
 
 def read_json(body: bytes, max_rows: int) -> Rows:
     """Reads `{"features": [[68 numbers], …]}`."""
-    # Every row but the last is followed by a comma, and has 67: so nothing is built of a body with too many values.
-    if body.count(b",") >= max_rows * FEATURE_COUNT:
+    # Between numbers are commas, and around a row are brackets: so nothing is built of a body with too many of either.
+    if body.count(b",") >= max_rows * FEATURE_COUNT or body.count(b"[") + body.count(b"{") > max_rows + 2:
         _refuse_rows(max_rows)
     try:
         rows = validate_batch(body).features

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Any, NoReturn, get_type_hints
 
+from anyio import CapacityLimiter, to_thread
 from fastapi import Depends, Request, Response
-from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from pydantic import TypeAdapter, ValidationError
@@ -40,6 +40,7 @@ class Admission:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._under_way = 0
+        self._large = CapacityLimiter(1)
 
     @contextmanager
     def admitted(self) -> Iterator[None]:
@@ -52,6 +53,10 @@ class Admission:
             yield
         finally:
             self._under_way -= 1
+
+    async def run_large(self, answer: Callable[[], Response]) -> Response:
+        """Makes a reply in a thread, one after the other: Python would do no two at once, and others are to get in."""
+        return await to_thread.run_sync(answer, limiter=self._large)
 
 
 class PredictionRoute(APIRoute):
@@ -83,8 +88,9 @@ class PredictionRoute(APIRoute):
                 def answer() -> Response:
                     return encode(request, endpoint(request, body=decode(request, body), **arguments))
 
-                # In a thread what is large keeps nobody waiting; what is small takes less than handing it over would.
-                return await run_in_threadpool(answer) if len(body) > MAX_PIECE_BYTES else answer()
+                # What is small takes less than handing it to a thread would.
+                small = len(body) <= MAX_PIECE_BYTES
+                return answer() if small else await request.state.admission.run_large(answer)
 
         return handle
 

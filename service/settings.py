@@ -1,10 +1,11 @@
 """Every knob of the service, read from the environment."""
 
 import re
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from models.bundle import DEFAULT_BUNDLE
@@ -29,6 +30,12 @@ def _keys(value: Any) -> Any:
     if isinstance(keys, tuple) and not all(isinstance(key, SecretStr) or KEY.fullmatch(key) for key in keys):
         raise ValueError("a key is made of visible ASCII characters")
     return keys
+
+
+def _telemetry_is_installed(value: bool) -> bool:
+    if value and find_spec("opentelemetry.sdk") is None:
+        raise ValueError("OpenTelemetry is not installed: pip install 'music-origin[telemetry]'")
+    return value
 
 
 class Settings(BaseSettings):
@@ -76,7 +83,9 @@ class Settings(BaseSettings):
     ] = "info"
     access_log: Annotated[bool, Field(description="Whether each request is logged.")] = True
     telemetry: Annotated[
-        bool, Field(description="Whether OpenTelemetry is sent; needs the `telemetry` extra and OTEL_* variables.")
+        bool,
+        AfterValidator(_telemetry_is_installed),
+        Field(description="Whether OpenTelemetry is sent, by the `telemetry` extra, to where OTEL_* variables say."),
     ] = False
 
     @model_validator(mode="before")

@@ -15,6 +15,7 @@ ALLOWED = {
         "service",
         "models",
         "numpy",
+        "anyio",
         "fastapi",
         "markdown_it",
         "mimeparse",

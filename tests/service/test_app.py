@@ -64,11 +64,21 @@ def test_service_does_not_start_on_a_broken_bundle(tmp_path: Path, server: str, 
     assert "Traceback" not in output
 
 
-def test_service_does_not_start_on_a_wrong_setting() -> None:
-    run = start_and_fail("uvicorn", MUSIC_ORIGIN_MAX_BODY_BYTES="many")
+@pytest.mark.parametrize("server", SERVERS)
+@pytest.mark.parametrize(
+    ("variables", "sentence"),
+    [
+        ({"MUSIC_ORIGIN_MAX_BODY_BYTES": "many"}, "MUSIC_ORIGIN_MAX_BODY_BYTES: Input should be a valid integer"),
+        ({"MUSIC_ORIGIN_API_KEY": ""}, "MUSIC_ORIGIN_API_KEY: it holds no key"),
+        ({"MUSIC_ORIGIN_TELEMETRY": "perhaps"}, "MUSIC_ORIGIN_TELEMETRY: Input should be a valid boolean"),
+    ],
+)
+def test_service_does_not_start_on_a_wrong_setting(server: str, variables: dict[str, str], sentence: str) -> None:
+    run = start_and_fail(server, **variables, COLUMNS="300")
+    output = run.stdout + run.stderr
     assert run.returncode != 0
-    assert "MUSIC_ORIGIN_MAX_BODY_BYTES: Input should be a valid integer" in run.stderr
-    assert "Traceback" not in run.stderr
+    assert sentence in output
+    assert "Traceback" not in output
 
 
 def test_unforeseen_failure_at_the_start_keeps_its_stack_trace() -> None:
@@ -129,8 +139,24 @@ def test_openapi_has_the_examples_and_the_error_replies(client: httpx.Client) ->
         "genre",
         "north_of_20",
         "origin",
+        "genre_batch",
+        "north_of_20_batch",
         "genres",
-        "health",
+        "live",
+        "ready",
+        "model",
+        "model_card",
+        "metrics",
+        "inference_server",
+        "inference_live",
+        "inference_ready",
+        "inference_models",
+        "inference_model",
+        "inference_model_version",
+        "inference_model_ready",
+        "inference_model_version_ready",
+        "infer",
+        "infer_version",
     ]
 
 

@@ -64,6 +64,14 @@ def test_wrong_value_is_one_sentence_that_names_the_variable(
     assert "schl" not in str(raised.value)
 
 
+def test_telemetry_needs_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_to(monkeypatch, TELEMETRY="true")
+    assert read_settings().telemetry
+    monkeypatch.setattr("service.settings.find_spec", lambda _: None)
+    with pytest.raises(SettingsError, match=r"MUSIC_ORIGIN_TELEMETRY: .*music-origin\[telemetry\]"):
+        read_settings()
+
+
 def test_empty_key_file_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     file = tmp_path / "keys"
     file.write_text("\n")
