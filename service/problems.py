@@ -150,7 +150,8 @@ def problem(
     headers: Mapping[str, str] | None = None,
 ) -> Response:
     """An error reply."""
-    root_path = request.scope.get("root_path", "").rstrip("/")
+    # Under a mount, root_path ends in where that is.
+    root_path = request.scope.get("app_root_path", request.scope.get("root_path", "")).rstrip("/")
     if f"{request.scope['path'].removeprefix(root_path)}/".startswith(f"{INFERENCE_PATH}/"):
         return Response(InferenceError(error=detail).model_dump_json(), status, headers, "application/json")
     kind = KINDS.get(status)

@@ -65,12 +65,13 @@ def before_call(_: schemathesis.HookContext, case: schemathesis.Case, __: dict[s
     """Gives a valid tensor as many numbers as its shape says, and asks for outputs that the model has."""
     if case.meta is None or not case.meta.generation.mode.is_positive:
         return
-    (tensor,) = case.body["inputs"]
+    body: Any = case.body
+    (tensor,) = body["inputs"]
     tensor["shape"][0] = min(tensor["shape"][0], 9)
     data = tensor.get("data") or EXAMPLE_FEATURES
-    numbers = [*chain.from_iterable(data)] if isinstance(data[0], list) else data
-    tensor["data"] = [*islice(cycle(numbers or EXAMPLE_FEATURES), int(tensor["shape"][0]) * FEATURE_COUNT)]
+    values = [*chain.from_iterable(data)] if isinstance(data[0], list) else data
+    tensor["data"] = [*islice(cycle(values or EXAMPLE_FEATURES), int(tensor["shape"][0]) * FEATURE_COUNT)]
     tensor.pop("parameters", None)
     names = cycle(output.name for output in OUTPUTS[case.path_parameters["model"]])
-    for output in case.body.get("outputs") or []:
+    for output in body.get("outputs") or []:
         output["name"] = next(names)
