@@ -45,15 +45,17 @@ class Observation:
         if "bundle" not in state and scope["path"] not in NEED_NO_MODEL:
             unavailable = problem(Request(scope), HTTPStatus.SERVICE_UNAVAILABLE, "There is no model yet: ask later.")
             return await unavailable(scope, receive, send_named)
+        # What GET is answered is answered to HEAD too; it is for the server to leave the body out.
+        asked = {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope
         metrics = state.get("metrics")
         if metrics:
             metrics.start_request()
         try:
-            await self.app(scope, receive, send_named)
+            await self.app(asked, receive, send_named)
         finally:
             seconds, rows = time.perf_counter() - started, state.get("rows", 0)
             if metrics:
-                path = getattr(scope.get("route"), "path", "unmatched")
+                path = getattr(asked.get("route"), "path", "unmatched")
                 metrics.end_request(path, scope["method"], status, seconds, rows)
             if self.access_log:
                 logs.log_request(scope, status, seconds, rows)

@@ -199,7 +199,10 @@ async def _http_error(request: Request, error: HTTPException) -> Response:
     }
     status = HTTPStatus(error.status_code)
     detail = details.get(status, error.detail) if error.detail == status.phrase else error.detail
-    return problem(request, status, detail, headers=error.headers)
+    headers = error.headers
+    if headers and headers.get("Allow") == "GET":
+        headers = {**headers, "Allow": "GET, HEAD"}  # observation.py asks GET where HEAD was asked
+    return problem(request, status, detail, headers=headers)
 
 
 async def _invalid_request(request: Request, error: RequestValidationError) -> Response:
