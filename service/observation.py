@@ -33,6 +33,8 @@ class Observation:
         headers = [(b"x-request-id", request_id)]
         if "bundle" in state:
             headers.append((b"x-model-version", state["bundle"].version.encode()))
+        if any(name == b"upgrade" for name, _ in scope["headers"]):
+            headers.append((b"connection", b"close"))  # uvicorn would take this request's body for the next request
         status = HTTPStatus.INTERNAL_SERVER_ERROR.value
 
         async def send_named(message: Message) -> None:
