@@ -173,8 +173,13 @@ def documented(examples: Mapping[int, str]) -> dict[int | str, dict[str, Any]]:
 
 def _documented(status: int, detail: str) -> dict[str, Any]:
     kind = KINDS[status]
-    example = {"type": f"{PATH}/{kind.name}", "title": kind.title, "status": status, "detail": detail}
-    content = {"schema": {"$ref": "#/components/schemas/Problem"}, "example": example}
+    example = Problem(
+        type=f"{PATH}/{kind.name}", title=kind.title, status=status, detail=detail, instance="urn:request:3f2a"
+    )
+    content = {
+        "schema": {"$ref": "#/components/schemas/Problem"},
+        "example": example.model_dump(exclude_defaults=True),
+    }
     return {"description": kind.title, "content": {MEDIA_TYPE: content}}
 
 
