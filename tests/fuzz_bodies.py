@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from models.features import FEATURE_BOUND, FEATURE_COUNT
 from service import forms
-from service.inference import OUTPUTS
 from service.schemas import EXAMPLE_FEATURES
+from service.tensors import OUTPUTS
 
 numbers = st.floats(-FEATURE_BOUND, FEATURE_BOUND, width=32)
 # A few of the cells are drawn and repeated: what matters here is the form, and Hypothesis would take long to draw all.
@@ -60,15 +60,16 @@ def before_load_schema(_: schemathesis.HookContext, document: dict[str, Any]) ->
             operation.get("requestBody", {}).get("content", {}).get(forms.CSV, {}).pop("example", None)
 
 
-@schemathesis.hook.apply_to(path_regex="/infer$")
-def before_call(_: schemathesis.HookContext, case: schemathesis.Case, __: dict[str, Any]) -> None:
+@schemathesis.hook
+def before_call(_: schemathesis.HookContext, case: schemathesis.Case[Any], __: dict[str, Any]) -> None:
     """Gives a valid tensor as many numbers as its shape says, and asks for outputs that the model has."""
-    if case.meta is None or not case.meta.generation.mode.is_positive:
+    valid = case.meta and case.meta.generation.mode.is_positive
+    if not valid or not case.path.endswith("/infer"):
         return
     body: Any = case.body
     (tensor,) = body["inputs"]
     tensor["shape"][0] = min(tensor["shape"][0], 9)
-    data = tensor.get("data") or EXAMPLE_FEATURES
+    data: list[Any] = tensor.get("data") or EXAMPLE_FEATURES
     values = [*chain.from_iterable(data)] if isinstance(data[0], list) else data
     tensor["data"] = [*islice(cycle(values or EXAMPLE_FEATURES), int(tensor["shape"][0]) * FEATURE_COUNT)]
     tensor.pop("parameters", None)
