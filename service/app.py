@@ -8,12 +8,11 @@ from typing import Any, TypedDict
 import numpy as np
 from fastapi import FastAPI
 from fastapi.exceptions import FastAPIError
-from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from models.bundle import BundleError, ModelBundle, load_bundle
 from service import docs, inference, logs, operations, predictions, problems
-from service.access import SECURITY_SCHEMES, Keys
+from service.access import SECURITY_SCHEMES, Keys, Origins
 from service.hot_path import Admission
 from service.metrics import Metrics
 from service.observation import Observation
@@ -159,7 +158,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     service.settings = settings
     if settings.cors_origins:
         service.add_middleware(
-            CORSMiddleware,
+            Origins,
             allow_origins=settings.cors_origins,
             allow_methods=["GET", "POST"],
             allow_headers=["Authorization", "X-API-Key", "X-Request-ID", HEAD_LENGTH],
