@@ -3,6 +3,7 @@
 import gzip
 import json
 import re
+import time
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -152,11 +153,14 @@ class Walked(NamedTuple):
         assert body["type"].startswith("/problems/")
 
 
+def walk(client: httpx.Client) -> Walked:
+    return Walked(client, client.get("/openapi.json").json(), client.get("/health/ready").json()["model_version"])
+
+
 @pytest.fixture(scope="module")
 def walked(start_server: StartServer) -> Iterator[Walked]:
     with start_server(MUSIC_ORIGIN_MAX_BODY_BYTES=str(MAX_BODY_BYTES)) as client:
-        document = client.get("/openapi.json").json()
-        yield Walked(client, document, client.get("/health/ready").json()["model_version"])
+        yield walk(client)
 
 
 def allowed(operations: dict[str, Any]) -> set[str]:
@@ -256,8 +260,7 @@ def test_head_has_the_length_of_get_and_no_body(walked: Walked) -> None:
 
 def test_keys_are_asked_for_where_the_document_says_so(start_server: StartServer) -> None:
     with start_server(MUSIC_ORIGIN_API_KEY=SECRET) as client:
-        document = client.get("/openapi.json").json()
-        walked = Walked(client, document, client.get("/health/ready").json()["model_version"])
+        walked = walk(client)
         asking = set()
         for path, operations in walked.operations():
             for method, operation in operations.items():
@@ -271,3 +274,43 @@ def test_keys_are_asked_for_where_the_document_says_so(start_server: StartServer
                     given = Input(headers={"Authorization": f"Bearer {SECRET}"})
                     assert walked.send(method, path, given, operation).status_code == 200
         assert {"/genre", "/metrics", "/v2/models/genre/infer"} < asking
+
+
+def test_pages_that_may_not_ask_are_refused_as_others_are(start_server: StartServer) -> None:
+    with start_server(MUSIC_ORIGIN_CORS_ORIGINS="https://known.example") as client:
+        walked = walk(client)
+        known = {"Origin": "https://known.example", "Access-Control-Request-Method": "POST"}
+        for path, _ in walked.operations():
+            for wrong in (
+                {"Origin": f"https://{SECRET}.example"},
+                {"Access-Control-Request-Method": SECRET},
+                {"Access-Control-Request-Headers": SECRET},
+            ):
+                reply = client.options(path, headers={**known, **wrong})
+                walked.check(reply)
+                assert reply.status_code == 400
+                assert "access-control-allow-origin" not in reply.headers
+            assert client.options(path, headers=known).headers["access-control-allow-origin"] == known["Origin"]
+
+
+def test_late_bodies_and_crowds_are_refused_as_the_document_says(start_server: StartServer) -> None:
+    with start_server(MUSIC_ORIGIN_MAX_CONCURRENCY="1", MUSIC_ORIGIN_REQUEST_TIMEOUT="0.3") as client:
+        walked = walk(client)
+        crowd = []
+
+        def late(path: str, operation: dict[str, Any]) -> Iterator[bytes]:
+            yield b"{"
+            time.sleep(0.1)
+            crowd.append(walked.send("POST", path, Input(), operation))
+            time.sleep(0.4)
+
+        for path, operations in walked.operations():
+            if operation := operations.get("POST"):
+                reply = client.post(path, content=late(path, operation), headers=JSON)
+                assert (reply.status_code, crowd[-1].status_code) == (408, 429)
+                assert crowd[-1].headers["retry-after"] == "1"
+                for each in (reply, crowd[-1]):
+                    walked.check(each)
+                    assert str(each.status_code) in operation["responses"]
+                assert walked.send("POST", path, Input(), operation).status_code == 200
+        assert len(crowd) == 7
