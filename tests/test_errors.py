@@ -75,6 +75,8 @@ ODDITIES = {
     "nothing": Input(),
     "no form that is known": Input(headers={"Accept": f"{SECRET}/{SECRET}"}),
     "no form at all": Input(headers={"Accept": SECRET}),
+    "Prometheus": Input(headers={"Accept": "application/openmetrics-text; version=1.0.0"}),
+    "browser": Input(headers={"Accept": "text/html,*/*;q=0.8"}),
     "unknown option": Input(query=f"{SECRET}={SECRET}"),
     "wrong options": Input(query=f"network={SECRET}&top={SECRET}&calibrated={SECRET}"),
     "option given twice": Input(query="network=hidden&network=hidden&top=1&top=1"),
