@@ -1,4 +1,4 @@
-"""Who may ask: API keys, if the service was started with any."""
+"""Who may ask: API keys, if the service was started with any, and pages of other origins."""
 
 import hashlib
 import hmac
@@ -6,9 +6,14 @@ from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 
-from fastapi import Request
+from fastapi import Request, Response
 from pydantic import SecretStr
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import Receive, Scope, Send
+
+from service.problems import problem
 
 UNAUTHORIZED = (
     "This needs an API key: send it in the header Authorization: Bearer, or in the header X-API-Key. "
@@ -35,6 +40,22 @@ class Keys:
     def _known(self, given: bytes) -> bool:
         matches = [hmac.compare_digest(given, digest) for digest in self._digests]  # all of them, every time
         return any(matches)
+
+
+class Origins(CORSMiddleware):
+    """Starlette's CORS, but for what it refuses, which is an error like all others."""
+
+    def preflight_response(self, request_headers: Headers) -> Response:
+        """Says whether a page may ask what it is about to."""
+        response = super().preflight_response(request_headers)
+        return response if response.status_code < HTTPStatus.BAD_REQUEST else _Refusal(response.body)
+
+
+class _Refusal(Response):
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        detail = f"{bytes(self.body).decode()}: the operator has not allowed pages to ask this."
+        refusal = problem(Request(scope), HTTPStatus.BAD_REQUEST, detail, headers={"Vary": "Origin"})
+        await refusal(scope, receive, send)
 
 
 def _given(request: Request) -> str:

@@ -7,12 +7,11 @@ from typing import Any, TypedDict
 
 import numpy as np
 from fastapi import FastAPI
-from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from models.bundle import BundleError, ModelBundle, load_bundle
 from service import docs, inference, logs, operations, predictions, problems
-from service.access import SECURITY_SCHEMES, Keys
+from service.access import SECURITY_SCHEMES, Keys, Origins
 from service.hot_path import Admission
 from service.metrics import Metrics
 from service.observation import Observation
@@ -76,6 +75,7 @@ class Service(FastAPI):
         document = super().openapi()
         schemas = document["components"]["schemas"]
         schemas |= problems.schemas() | inference.schemas()
+        leave_out_fastapi_errors(document)
         if self.settings.api_key:
             document["components"]["securitySchemes"] = SECURITY_SCHEMES
             for operations_of_path in document["paths"].values():
@@ -83,6 +83,16 @@ class Service(FastAPI):
                     if "401" in operation["responses"]:
                         operation["security"] = [{name: []} for name in SECURITY_SCHEMES]
         return document
+
+
+def leave_out_fastapi_errors(document: dict[str, Any]) -> None:
+    """Takes the 422 of FastAPI's own form out of the OpenAPI document: what is variable in a path may be any text."""
+    for operations_of_path in document["paths"].values():
+        for operation in operations_of_path.values():
+            if "HTTPValidationError" in str(operation["responses"].get("422")):
+                del operation["responses"]["422"]
+    for name in ("HTTPValidationError", "ValidationError"):
+        document["components"]["schemas"].pop(name)
 
 
 async def explain_failed_start(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
@@ -147,7 +157,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     service.settings = settings
     if settings.cors_origins:
         service.add_middleware(
-            CORSMiddleware,
+            Origins,
             allow_origins=settings.cors_origins,
             allow_methods=["GET", "POST"],
             allow_headers=["Authorization", "X-API-Key", "X-Request-ID", HEAD_LENGTH],

@@ -33,6 +33,8 @@ class Observation:
         headers = [(b"x-request-id", request_id)]
         if "bundle" in state:
             headers.append((b"x-model-version", state["bundle"].version.encode()))
+        if any(name == b"upgrade" for name, _ in scope["headers"]):
+            headers.append((b"connection", b"close"))  # uvicorn would take this request's body for the next request
         status = HTTPStatus.INTERNAL_SERVER_ERROR.value
 
         async def send_named(message: Message) -> None:
@@ -45,15 +47,17 @@ class Observation:
         if "bundle" not in state and scope["path"] not in NEED_NO_MODEL:
             unavailable = problem(Request(scope), HTTPStatus.SERVICE_UNAVAILABLE, "There is no model yet: ask later.")
             return await unavailable(scope, receive, send_named)
+        # What GET is answered is answered to HEAD too; it is for the server to leave the body out.
+        asked = {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope
         metrics = state.get("metrics")
         if metrics:
             metrics.start_request()
         try:
-            await self.app(scope, receive, send_named)
+            await self.app(asked, receive, send_named)
         finally:
             seconds, rows = time.perf_counter() - started, state.get("rows", 0)
             if metrics:
-                path = getattr(scope.get("route"), "path", "unmatched")
+                path = getattr(asked.get("route"), "path", "unmatched")
                 metrics.end_request(path, scope["method"], status, seconds, rows)
             if self.access_log:
                 logs.log_request(scope, status, seconds, rows)

@@ -75,11 +75,9 @@ async def model(request: Request) -> Model:
 @router.get(
     "/model/card",
     summary="Show the model card",
-    response_class=PlainTextResponse,
+    response_class=HTMLResponse,
     responses={
-        200: {
-            "content": {"text/markdown": {"schema": {"type": "string"}}, "text/html": {"schema": {"type": "string"}}}
-        },
+        200: {"content": {"text/markdown": {"schema": {"type": "string"}}}},
         **documented({404: "There is no model card beside the models."}),
         **documented({406: "The model card can be had as text/markdown or text/html: accept one of these."}),
     },
@@ -112,7 +110,10 @@ def plot(request: Request, name: str) -> Response:
     "/metrics",
     summary="Show the figures of the service",
     response_class=PlainTextResponse,
-    responses=documented({401: UNAUTHORIZED}),
+    responses={
+        200: {"content": {"application/openmetrics-text": {"schema": {"type": "string"}}}},
+        **documented({401: UNAUTHORIZED}),
+    },
 )
 def metrics(request: Request) -> Response:
     """Gives Prometheus the figures of all workers: requests, latency, rows, and what was predicted."""

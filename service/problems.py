@@ -178,8 +178,13 @@ def documented(examples: Mapping[int, str]) -> dict[int | str, dict[str, Any]]:
 
 def _documented(status: int, detail: str) -> dict[str, Any]:
     kind = KINDS[status]
-    example = {"type": f"{PATH}/{kind.name}", "title": kind.title, "status": status, "detail": detail}
-    content = {"schema": {"$ref": "#/components/schemas/Problem"}, "example": example}
+    example = Problem(
+        type=f"{PATH}/{kind.name}", title=kind.title, status=status, detail=detail, instance="urn:request:3f2a"
+    )
+    content = {
+        "schema": {"$ref": "#/components/schemas/Problem"},
+        "example": example.model_dump(exclude_defaults=True),
+    }
     return {"description": kind.title, "content": {MEDIA_TYPE: content}}
 
 
@@ -204,7 +209,10 @@ async def _http_error(request: Request, error: HTTPException) -> Response:
     }
     status = HTTPStatus(error.status_code)
     detail = details.get(status, error.detail) if error.detail == status.phrase else error.detail
-    return problem(request, status, detail, headers=error.headers)
+    headers = error.headers
+    if headers and headers.get("Allow") == "GET":
+        headers = {**headers, "Allow": "GET, HEAD"}  # observation.py asks GET where HEAD was asked
+    return problem(request, status, detail, headers=headers)
 
 
 async def _invalid_request(request: Request, error: RequestValidationError) -> Response:
