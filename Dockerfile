@@ -1,9 +1,10 @@
 ARG PYTHON_IMAGE=python:3.13-slim
 
 FROM ${PYTHON_IMAGE} AS dependencies
-COPY requirements/serve.txt /tmp/serve.txt
+ARG REQUIREMENTS=serve
+COPY requirements/${REQUIREMENTS}.txt /tmp/requirements.txt
 RUN python -m venv --without-pip /venv \
-    && pip --python /venv/bin/python install --no-cache-dir --only-binary :all: --require-hashes --requirement /tmp/serve.txt
+    && pip --python /venv/bin/python install --no-cache-dir --only-binary :all: --require-hashes --requirement /tmp/requirements.txt
 
 FROM ${PYTHON_IMAGE}
 COPY --from=dependencies /venv /venv

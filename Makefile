@@ -9,11 +9,13 @@ ENGINE ?= $(firstword $(notdir $(shell command -v podman docker 2>/dev/null)))
 IMAGE ?= music-origin
 BIN := .venv/bin
 
-.PHONY: serve test check train report bench bench-training selection image lock clean
+.PHONY: serve extras test check train report bench bench-training selection image lock clean
 
 serve: .venv/serve.installed
 	exec env OPENBLAS_NUM_THREADS=1 $(BIN)/uvicorn service.app:app --host $(HOST) --port $(PORT) \
 		--timeout-graceful-shutdown 1
+
+extras: .venv/extras.installed
 
 test: .venv/dev.installed
 	$(BIN)/pytest
@@ -53,6 +55,7 @@ COMPILE = $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-vers
 lock: .venv/dev.installed
 	$(COMPILE) --upgrade --extra dev --output-file requirements/dev.txt
 	$(COMPILE) --upgrade --extra training --constraint requirements/dev.txt --output-file requirements/training.txt
+	$(COMPILE) --upgrade --extra arrow --extra telemetry --constraint requirements/dev.txt --output-file requirements/extras.txt
 	$(COMPILE) --upgrade --constraint requirements/dev.txt --output-file requirements/serve.txt
 
 clean:

@@ -101,7 +101,10 @@ def test_image_holds_only_what_serving_needs(engine: str) -> None:
     assert run(engine, "run", "--rm", IMAGE, "id", "-u") == "10001"
     files = run(engine, "run", "--rm", IMAGE, "find", "/app", "-type", "f", "-not", "-name", "*.pyc").split()
     assert {re.sub(r"/app/(\w+)/.*", r"\1", file) for file in files} == {"models", "service"}
-    assert [file for file in files if not file.endswith(".py")] == ["/app/models/artifacts/bundle.npz"]
+    artifacts = {file.removeprefix("/app/models/artifacts/") for file in files if not file.endswith(".py")}
+    plots = {file for file in artifacts if re.fullmatch(r"plots/\w+\.png", file)}
+    assert artifacts - plots == {"bundle.npz", "MODEL_CARD.md"}
+    assert len(plots) == 8
     installed = run(engine, "run", "--rm", IMAGE, "sh", "-c", "ls /venv/lib/python3*/site-packages").split()
     assert "fastapi" in installed
     assert not {"tensorflow", "keras", "pip", "httpx", "pytest"} & set(installed)

@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,8 @@ from tests.conftest import ROOT, Require, assert_close
 from training.dataset import Dataset
 
 README = (ROOT / "README.md").read_text()
-COMMANDS = re.findall(r"```sh\n(.*?)```(?:\n\n```json\n(.*?)```)?", README, re.DOTALL)
+BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, re.DOTALL)
+COMMANDS = {"sh": ["sh", "-e", "-c"], "python": [sys.executable, "-W", "error", "-c"]}
 # Those that other tests run: of the Makefile, of training, and of the container.
 RUN_ELSEWHERE = {
     "make serve",
@@ -33,18 +35,36 @@ RUN_ELSEWHERE = {
 def test_commands_run_and_reply_as_shown(client: httpx.Client, tmp_path: Path, require: Require) -> None:
     require(shutil.which("curl"), "curl is not installed")
     address = f"{client.base_url.host}:{client.base_url.port}"
-    replies = 0
-    for command, shown in COMMANDS:
-        if set(command.splitlines()) <= RUN_ELSEWHERE:
-            continue
-        command = command.replace("localhost:8000", address)
-        run = subprocess.run(["sh", "-e", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=True)
-        assert ("curl" in command) == bool(shown) or "/genres" in command
-        if shown:
-            assert_close(json.loads(run.stdout), json.loads(shown))
+    output, replies = "", 0
+    for language, text in BLOCKS:
+        if language not in COMMANDS:
+            assert_shown(language, output, text)
             replies += 1
-    assert replies == 6
+        elif not set(text.splitlines()) <= RUN_ELSEWHERE:
+            command = [*COMMANDS[language], text.replace("localhost:8000", address)]
+            run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+            assert run.returncode == 0, run.stderr
+            output = run.stdout
+            assert "/problems/" not in output or "NaN" in text
+    assert replies == 13
     assert json.loads((tmp_path / "piece.json").read_text()) == {"features": EXAMPLE_FEATURES}
+
+
+def assert_shown(language: str, output: str, shown: str) -> None:
+    """What was printed is what the README shows, but for the rounding of numbers."""
+    if language == "json":
+        return assert_close(json.loads(output), json.loads(shown))
+    cells = [[as_number(cell) for cell in re.split(r"[,\n]", text)] for text in (output, shown)]
+    assert_close(*cells)
+    return None
+
+
+def as_number(cell: str) -> float | str:
+    """The number that the cell is, or its text."""
+    try:
+        return float(cell)
+    except ValueError:
+        return cell
 
 
 @pytest.fixture(scope="module")
@@ -156,12 +176,18 @@ def test_figures_of_the_api_description_are_those_of_the_evaluation(figures: dic
 
 
 def test_settings_are_listed() -> None:
-    listed = re.findall(rf"^\| `{ENVIRONMENT_PREFIX}(\w+)` \| `?(.*?)`? \| (.*) \|$", README, re.MULTILINE)
-    known = []
-    for name, field in Settings.model_fields.items():
-        default = field.default.relative_to(ROOT) if isinstance(field.default, Path) else field.default
-        known.append((name.upper(), str(default), field.description))
+    listed = re.findall(rf"^\| `{ENVIRONMENT_PREFIX}(\w+)` \| `?([^|`]*?)`? ?\| (.*) \|$", README, re.MULTILINE)
+    known = [
+        (name.upper(), as_shown(field.default), field.description) for name, field in Settings.model_fields.items()
+    ]
     assert listed == known
+
+
+def as_shown(default: object) -> str:
+    """A setting's default as the README has it."""
+    if isinstance(default, Path):
+        return str(default.relative_to(ROOT))
+    return str(default).lower() if default not in (None, ()) else ""
 
 
 def test_tree_names_every_file() -> None:
