@@ -75,7 +75,6 @@ class Service(FastAPI):
         document = super().openapi()
         schemas = document["components"]["schemas"]
         schemas |= problems.schemas() | inference.schemas()
-        leave_out_fastapi_errors(document)
         if self.settings.api_key:
             document["components"]["securitySchemes"] = SECURITY_SCHEMES
             for operations_of_path in document["paths"].values():
@@ -83,16 +82,6 @@ class Service(FastAPI):
                     if "401" in operation["responses"]:
                         operation["security"] = [{name: []} for name in SECURITY_SCHEMES]
         return document
-
-
-def leave_out_fastapi_errors(document: dict[str, Any]) -> None:
-    """Takes the 422 of FastAPI's own form out of the OpenAPI document: what is variable in a path may be any text."""
-    for operations_of_path in document["paths"].values():
-        for operation in operations_of_path.values():
-            if "HTTPValidationError" in str(operation["responses"].get("422")):
-                del operation["responses"]["422"]
-    for name in ("HTTPValidationError", "ValidationError"):
-        document["components"]["schemas"].pop(name)
 
 
 async def explain_failed_start(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:

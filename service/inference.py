@@ -7,9 +7,7 @@ import numpy as np
 from fastapi import APIRouter, Path, Request, Response
 
 from service.hot_path import DECODED
-from service.predictions import predict_genres, predict_north_of_20
-from service.problems import INFERENCE_PATH, KINDS
-from service.schemas import (
+from service.inference_schemas import (
     InferenceError,
     InferenceLive,
     InferenceModel,
@@ -20,7 +18,9 @@ from service.schemas import (
     InferenceServer,
     ModelReady,
 )
-from service.tensors import INPUT, OUTPUTS, Inference, InferenceRoute, Inferred, require_model
+from service.predictions import predict_genres, predict_north_of_20
+from service.problems import INFERENCE_PATH, KINDS
+from service.tensors import HEAD_LENGTH, INPUT, OUTPUTS, Inference, InferenceRoute, Inferred, require_model
 
 ModelName = Annotated[
     str, Path(description="Which model: genre or north-of-20.", json_schema_extra={"enum": list(OUTPUTS)})
@@ -104,6 +104,18 @@ async def inference_model_version_ready(request: Request, model: ModelName, vers
     return ModelReady(name=model, ready=True)
 
 
+BINARY_REPLY: dict[int | str, dict[str, Any]] = {
+    200: {
+        "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+        "headers": {
+            HEAD_LENGTH: {
+                "description": "Of a reply with binary tensors: how many of its bytes are the JSON head.",
+                "schema": {"type": "string"},
+                "required": False,
+            }
+        },
+    }
+}
 REQUEST_BODY = {
     "requestBody": {
         "required": True,
@@ -112,7 +124,13 @@ REQUEST_BODY = {
 }
 
 
-@inferences.post("/models/{model}/infer", summary="Infer", response_model=InferenceReply, openapi_extra=REQUEST_BODY)
+@inferences.post(
+    "/models/{model}/infer",
+    summary="Infer",
+    response_model=InferenceReply,
+    openapi_extra=REQUEST_BODY,
+    responses=BINARY_REPLY,
+)
 def infer(request: Request, body: Annotated[Inference, DECODED], model: ModelName) -> Inferred:
     """Predicts for a tensor of rows what `/genre` or `/north-of-20` predicts for a piece.
 
@@ -127,6 +145,7 @@ def infer(request: Request, body: Annotated[Inference, DECODED], model: ModelNam
     summary="Infer by a version of a model",
     response_model=InferenceReply,
     openapi_extra=REQUEST_BODY,
+    responses=BINARY_REPLY,
 )
 def infer_version(
     request: Request, body: Annotated[Inference, DECODED], model: ModelName, version: Version

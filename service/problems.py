@@ -11,7 +11,8 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse
 
-from service.schemas import InferenceError, InvalidValue, Problem
+from service.inference_schemas import InferenceError
+from service.schemas import InvalidValue, Problem
 
 MEDIA_TYPE = "application/problem+json"
 PATH = "/problems"

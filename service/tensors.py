@@ -20,7 +20,8 @@ from starlette.exceptions import HTTPException
 from models.bundle import ModelBundle
 from models.features import FEATURE_BOUND, FEATURE_COUNT, FeatureError, Floats, as_feature_matrix
 from service.hot_path import Decode, Encode, PredictionRoute
-from service.schemas import InferenceRequest, InputTensor, NetworkName, NorthOf20Options, TensorMetadata
+from service.inference_schemas import InferenceRequest, InputTensor, TensorMetadata
+from service.schemas import NetworkName, NorthOf20Options
 
 HEAD_LENGTH = "Inference-Header-Content-Length"
 INPUT = TensorMetadata(name="features", datatype="FP32", shape=[-1, FEATURE_COUNT])

@@ -68,10 +68,13 @@ def before_call(_: schemathesis.HookContext, case: schemathesis.Case[Any], __: d
         return
     body: Any = case.body
     (tensor,) = body["inputs"]
-    tensor["shape"][0] = min(tensor["shape"][0], 9)
+    tensor["shape"] = [
+        int(min(tensor["shape"][0], 9)),
+        FEATURE_COUNT,
+    ]  # to JSON Schema 1.0 is whole, to the protocol not
     data: list[Any] = tensor.get("data") or EXAMPLE_FEATURES
     values = [*chain.from_iterable(data)] if isinstance(data[0], list) else data
-    tensor["data"] = [*islice(cycle(values or EXAMPLE_FEATURES), int(tensor["shape"][0]) * FEATURE_COUNT)]
+    tensor["data"] = [*islice(cycle(values or EXAMPLE_FEATURES), tensor["shape"][0] * FEATURE_COUNT)]
     tensor.pop("parameters", None)
     names = cycle(output.name for output in OUTPUTS[case.path_parameters["model"]])
     for output in body.get("outputs") or []:

@@ -359,9 +359,9 @@ def test_unknown_model_is_said(client: httpx.Client, model: str) -> None:
     [
         ("GET", "/v2/models/genre/infer", "POST"),
         ("PUT", "/v2/models/genre/versions/1/infer", "POST"),
-        ("POST", "/v2/models/genre", "GET"),
-        ("POST", "/v2/health/ready", "GET"),
-        ("DELETE", "/v2", "GET"),
+        ("POST", "/v2/models/genre", "GET, HEAD"),
+        ("POST", "/v2/health/ready", "GET, HEAD"),
+        ("DELETE", "/v2", "GET, HEAD"),
     ],
 )
 def test_other_method_is_said(client: httpx.Client, method: str, path: str, allowed: str) -> None:
