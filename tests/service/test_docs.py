@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, Request, expect, sync_playwright
 
 from models.bundle import ModelBundle
 from service.schemas import EXAMPLE_FEATURES
@@ -69,6 +69,50 @@ def test_example_runs_from_the_docs_page(
     (sent,) = [request for request in requests if request.method == "POST"]
     assert sent.post_data_json == {"features": EXAMPLE_FEATURES}
     assert_all_stay_here(requests, client)
+
+
+def execute(page: Page, tag: str, operation: str) -> Locator:
+    """Runs the example of an operation, and gives the replies shown."""
+    block = page.locator(f"#operations-{tag}-{operation}")
+    if not block.get_by_role("button", name="Execute").is_visible():
+        block.locator(".opblock-summary").click()
+        block.get_by_role("button", name="Try it out").click()
+    block.get_by_role("button", name="Execute").click()
+    return block.locator(".live-responses-table .response-col_status").last
+
+
+@pytest.mark.parametrize("scheme", ["Bearer", "X-API-Key"])
+def test_authorize_button_opens_what_needs_a_key(browser: Browser, start_server: StartServer, scheme: str) -> None:
+    with start_server(MUSIC_ORIGIN_API_KEY="the-key") as client, browser.new_context() as context:
+        page = context.new_page()
+        page.goto(f"{client.base_url}/docs")
+        expect(execute(page, "predictions", "genre")).to_contain_text("401")
+        page.get_by_role("button", name="Authorize", exact=True).click()
+        dialog = page.locator(".modal-ux")
+        form = dialog.locator(".auth-container").filter(has_text=scheme)
+        form.locator("input").fill("the-key")
+        form.get_by_role("button", name="Apply").or_(form.get_by_role("button", name="Authorize")).first.click()
+        dialog.get_by_role("button", name="Close").first.click()
+        expect(execute(page, "predictions", "genre")).to_contain_text("200")
+        expect(execute(page, "operations", "metrics")).to_contain_text("200")
+
+
+@pytest.mark.parametrize("operation", ["genre_batch", "north_of_20_batch"])
+@pytest.mark.parametrize("form", ["application/json", "text/csv"])
+def test_example_of_a_batch_runs_in_each_form_of_text(page: Page, operation: str, form: str) -> None:
+    page.goto("/docs")
+    block = page.locator(f"#operations-batches-{operation}")
+    block.locator(".opblock-summary").click()
+    block.get_by_role("button", name="Try it out").click()
+    block.get_by_label("Request content type").select_option(form)
+    block.get_by_role("button", name="Execute").click()
+    expect(block.locator(".live-responses-table .response-col_status").last).to_contain_text("200")
+
+
+def test_without_keys_there_is_no_authorize_button(page: Page) -> None:
+    page.goto("/docs")
+    expect(page.locator("#operations-predictions-genre")).to_be_visible()
+    expect(page.get_by_role("button", name="Authorize", exact=True)).to_have_count(0)
 
 
 @pytest.mark.parametrize("path", ["/", "/docs", "/redoc"])
