@@ -19,7 +19,7 @@ from pydantic_core import from_json, to_json
 from starlette.exceptions import HTTPException
 
 from models.features import FEATURE_BOUND, FEATURE_COUNT, Floats
-from service.hot_path import Decode, Encode, PredictionRoute, require_media_type
+from service.hot_path import Decode, Encode, PredictionRoute, media_type, require_media_type
 from service.problems import MAX_ERRORS
 from service.schemas import Batch, Piece
 
@@ -64,17 +64,21 @@ class BatchRoute(PredictionRoute):
 
     max_bytes = None
 
+    def check_head(self, request: Request) -> None:
+        """Raises HTTPException for a form that is not read, or one that is not written."""
+        if require_media_type(request, *FORMS) == ARROW and not ARROW_IS_INSTALLED:
+            raise HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, ARROW_IS_MISSING)
+        reply_form(request)
+
     def codec(self) -> tuple[Decode, Encode]:
         """Reads the form that Content-Type names and writes the one that Accept prefers."""
         return decode, encode
 
 
 def decode(request: Request, body: bytes) -> Rows:
-    """The rows of the body. Raises HTTPException or RequestValidationError for what is not rows of 68 numbers."""
-    reply_form(request)  # what cannot be replied to need not be read
+    """The rows of the body. Raises HTTPException for too many, RequestValidationError for what are not 68 numbers."""
     readers = {JSON: read_json, CSV: read_csv, NPY: read_npy, ARROW: read_arrow}
-    read = readers[require_media_type(request, *FORMS)]
-    rows = read(body, request.state.settings.max_batch)
+    rows = readers[media_type(request)](body, request.state.settings.max_batch)
     request.state.ignored_columns = rows.ignored_columns
     return rows
 
@@ -178,8 +182,8 @@ def _cells(line: str, separator: str) -> list[str]:
 
 
 def _is_header(cells: Sequence[str]) -> bool:
-    """Whether no cell is a number: a line with one that is may be a row with mistakes, which must not be lost."""
-    return len(cells) in WIDTHS and not any(_number(cell) is not None for cell in cells)
+    """Whether the cells are names: all different, and none a number. What else may be a row must not be lost."""
+    return len(cells) in WIDTHS and len({*cells}) == len(cells) and all(_number(cell) is None for cell in cells)
 
 
 def _read_cells(rows: Sequence[Sequence[str]]) -> NDArray[np.float64]:
@@ -229,8 +233,6 @@ def read_npy(body: bytes, max_rows: int) -> Rows:
 
 def read_arrow(body: bytes, max_rows: int) -> Rows:
     """Reads a stream of 68 or 70 number columns, or one list column `features`."""
-    if not ARROW_IS_INSTALLED:
-        raise HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, ARROW_IS_MISSING)
     from service import arrow
 
     try:

@@ -1,4 +1,4 @@
-"""The one way that every prediction request goes: authorized, admitted, read, decoded, answered and encoded, once each.
+"""The one way that every prediction request goes: authorized, admitted, read, decoded, answered and encoded, once.
 
 What a piece, a batch or a tensor looks like on the wire is for the route's own decoder and encoder to know.
 """
@@ -77,6 +77,7 @@ class PredictionRoute(APIRoute):
 
         async def handle(request: Request) -> Response:
             request.state.keys.authorize(request)
+            self.check_head(request)
             with request.state.admission.admitted():
                 arguments = dict(request.path_params)
                 query = _query(request, read_query)
@@ -94,13 +95,16 @@ class PredictionRoute(APIRoute):
 
         return handle
 
+    def check_head(self, request: Request) -> None:
+        """Raises HTTPException where the head of a request shows that its body need not be read."""
+        require_media_type(request, "application/json")
+
     def codec(self) -> tuple[Decode, Encode]:
         """What reads the body and what writes the reply."""
         hints = get_type_hints(self.endpoint)
         validate, dump = TypeAdapter(hints["body"]).validate_json, TypeAdapter(hints["return"]).dump_json
 
-        def decode(request: Request, body: bytes) -> Any:
-            require_media_type(request, "application/json")
+        def decode(_: Request, body: bytes) -> Any:
             try:
                 return validate(body)
             except ValidationError as error:

@@ -46,10 +46,10 @@ def configure(level: str) -> None:
             each.setFormatter(JSONFormatter())
 
 
-def log_request(scope: Scope, status: int, seconds: float, rows: int) -> None:
-    """Logs one request that has been answered."""
+def log_request(scope: Scope, route: str, status: int, seconds: float, rows: int) -> None:
+    """Logs one request that has been answered; `route` is the path that it was found by."""
     level = logging.INFO if status < HTTPStatus.INTERNAL_SERVER_ERROR else logging.ERROR
-    if level == logging.INFO and scope["path"].startswith(PROBES):
+    if level == logging.INFO and route.startswith(PROBES):
         level = logging.DEBUG
     if REQUESTS.isEnabledFor(level):
         fields = {

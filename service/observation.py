@@ -12,7 +12,7 @@ from service import logs
 from service.problems import problem
 
 SANE_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
-NEED_NO_MODEL = ("/health/live", "/v2/health/live")
+NEEDS_NO_MODEL = "/health/live"
 
 
 class Observation:
@@ -44,7 +44,7 @@ class Observation:
                 message["headers"] = [*message["headers"], *headers]
             await send(message)
 
-        if "bundle" not in state and scope["path"] not in NEED_NO_MODEL:
+        if "bundle" not in state and not scope["path"].endswith(NEEDS_NO_MODEL):
             unavailable = problem(Request(scope), HTTPStatus.SERVICE_UNAVAILABLE, "There is no model yet: ask later.")
             return await unavailable(scope, receive, send_named)
         # What GET is answered is answered to HEAD too; it is for the server to leave the body out.
@@ -56,11 +56,11 @@ class Observation:
             await self.app(asked, receive, send_named)
         finally:
             seconds, rows = time.perf_counter() - started, state.get("rows", 0)
+            path = getattr(asked.get("route"), "path", "unmatched")
             if metrics:
-                path = getattr(asked.get("route"), "path", "unmatched")
                 metrics.end_request(path, scope["method"], status, seconds, rows)
             if self.access_log:
-                logs.log_request(scope, status, seconds, rows)
+                logs.log_request(scope, path, status, seconds, rows)
 
 
 def _request_id(scope: Scope) -> bytes:

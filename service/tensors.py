@@ -79,6 +79,10 @@ class InferenceRoute(PredictionRoute):
 
     max_bytes = None
 
+    def check_head(self, request: Request) -> None:
+        """Raises HTTPException for a model or version that is not there."""
+        require_model(request, request.path_params["model"], request.path_params.get("version"))
+
     def codec(self) -> tuple[Decode, Encode]:
         """Reads and writes the protocol's forms, whatever the Content-Type: clients of the protocol often send none."""
         return decode, encode
@@ -87,7 +91,6 @@ class InferenceRoute(PredictionRoute):
 def decode(request: Request, body: bytes) -> Inference:
     """The request in a body, or in a JSON head and the tensor after it. Raises HTTPException."""
     model = request.path_params["model"]
-    require_model(request, model, request.path_params.get("version"))
     max_rows: int = request.state.settings.max_batch
     head, binary = _parted(request, body)
     asked = _read_head(head, max_rows)

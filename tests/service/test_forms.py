@@ -237,6 +237,12 @@ def test_json_cell_that_is_no_number_is_named(client: httpx.Client, cell: str) -
     assert "secret" not in reply.text
 
 
+def test_first_row_without_a_number_is_no_header_unless_its_cells_are_names(client: httpx.Client) -> None:
+    for line in (",".join(["NA"] * 68), "," * 67):
+        body = problem(post(client, "/genre/batch", f"{line}\n".encode() + as_csv(ROWS), CSV), 422)
+        assert body["detail"].startswith("More than 10 values are wrong, the first: Row 1, column 1 must be a number")
+
+
 def test_rows_of_wrong_length_are_named(client: httpx.Client) -> None:
     rows = ROWS.tolist()
     rows[1], rows[4] = rows[1][:67], [*rows[4], 0.0]
