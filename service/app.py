@@ -134,6 +134,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         license_info={"name": "MIT", "identifier": "MIT"},
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,  # the redirect would go to whatever host the request names
         lifespan=lifespan,
         generate_unique_id_function=lambda route: route.name,
         telemetry={

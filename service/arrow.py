@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from models.features import Floats
 
 LIST_COLUMN = "features"
+FILE_MARKS = (b"ARROW1", b"FEA1", b"PAR1")
 
 
 class TableError(ValueError):
@@ -24,6 +25,8 @@ class TooManyRowsError(ValueError):
 
 def read(body: bytes, max_rows: int) -> Floats:
     """The table (n, columns) in a stream of number columns, or of one list column `features`."""
+    if body.startswith(FILE_MARKS):
+        raise TableError("an Arrow stream, and not a file of Arrow, Feather or Parquet")
     try:
         _refuse_compressed(body)
         with pa.ipc.open_stream(body) as reader:
@@ -92,7 +95,7 @@ def _refuse_compressed(body: bytes) -> None:
         is_rows = message.type == "record batch"
         compressed = is_rows and header is not None and _field(metadata, header + _unsigned(metadata, header), 3)
         if compressed or message.type == "dictionary" or _field(metadata, root, 4):
-            raise TableError("an Arrow stream without compression, dictionaries and metadata of its messages")
+            raise TableError("an Arrow stream without compression and without dictionaries")
 
 
 def _field(buffer: bytes, table: int, index: int) -> int | None:

@@ -2,8 +2,10 @@
 
 import csv
 import io
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from email.message import Message
+from functools import partial
 from http import HTTPStatus
 from importlib.util import find_spec
 from itertools import chain, islice
@@ -27,8 +29,8 @@ JSON = "application/json"
 CSV = "text/csv"
 NPY = "application/x-npy"
 ARROW = "application/vnd.apache.arrow.stream"
-FORMS = (JSON, CSV, NPY, ARROW)
 ARROW_IS_INSTALLED = find_spec("pyarrow") is not None
+FORMS = (JSON, CSV, NPY, ARROW) if ARROW_IS_INSTALLED else (JSON, CSV, NPY)
 
 WIDTHS = (FEATURE_COUNT, FEATURE_COUNT + 2)  # a line of the published data set ends in latitude and longitude
 NPY_HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
@@ -66,8 +68,9 @@ class BatchRoute(PredictionRoute):
 
     def check_head(self, request: Request) -> None:
         """Raises HTTPException for a form that is not read, or one that is not written."""
-        if require_media_type(request, *FORMS) == ARROW and not ARROW_IS_INSTALLED:
+        if media_type(request) == ARROW and not ARROW_IS_INSTALLED:
             raise HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, ARROW_IS_MISSING)
+        require_media_type(request, *FORMS)
         reply_form(request)
 
     def codec(self) -> tuple[Decode, Encode]:
@@ -77,7 +80,13 @@ class BatchRoute(PredictionRoute):
 
 def decode(request: Request, body: bytes) -> Rows:
     """The rows of the body. Raises HTTPException for too many, RequestValidationError for what are not 68 numbers."""
-    readers = {JSON: read_json, CSV: read_csv, NPY: read_npy, ARROW: read_arrow}
+    read_table = partial(read_csv, header=_declared_header(request))
+    readers: dict[str, Callable[[bytes, int], Rows]] = {
+        JSON: read_json,
+        CSV: read_table,
+        NPY: read_npy,
+        ARROW: read_arrow,
+    }
     rows = readers[media_type(request)](body, request.state.settings.max_batch)
     request.state.ignored_columns = rows.ignored_columns
     return rows
@@ -93,17 +102,23 @@ def encode(request: Request, reply: Columns) -> Response:
     return Response(writers[form](reply), headers=headers, media_type=form)
 
 
+def _declared_header(request: Request) -> bool | None:
+    """Whether Content-Type says that CSV has a header (RFC 4180), None if it says nothing."""
+    content_type = Message()
+    content_type["Content-Type"] = request.headers["content-type"]
+    return {"present": True, "absent": False}.get(str(content_type.get_param("header")).lower())
+
+
 def reply_form(request: Request) -> str:
     """The form that the header Accept prefers, JSON without one. Raises HTTPException (406)."""
-    forms = FORMS if ARROW_IS_INSTALLED else FORMS[:-1]
     try:
         # Of several that are accepted alike the last is taken.
-        form: str = mimeparse.best_match(forms[::-1], request.headers.get("accept", "*/*"))
+        form: str = mimeparse.best_match(FORMS[::-1], request.headers.get("accept", "*/*"))
     except mimeparse.MimeTypeParseException:
         form = ""
     if not form:
         note = "" if ARROW_IS_INSTALLED else f" {ARROW_IS_MISSING}"
-        detail = f"The reply can be had as {', '.join(forms)}: accept one of these.{note}"
+        detail = f"The reply can be had as {', '.join(FORMS)}: accept one of these.{note}"
         raise HTTPException(HTTPStatus.NOT_ACCEPTABLE, detail)
     return form
 
@@ -151,10 +166,11 @@ def _row_errors(index: int, row: object) -> Iterator[Error]:
             yield {**each, "loc": ("features", index, *columns), "cell": cell}
 
 
-def read_csv(body: bytes, max_rows: int) -> Rows:
+def read_csv(body: bytes, max_rows: int, header: bool | None = None) -> Rows:
     """Reads lines of 68 numbers, or of 70 as in the published data set, parted by comma, semicolon or tab.
 
-    A first line in which nothing is a number is a header. With semicolons and tabs, numbers may have decimal commas.
+    Unless `header` tells whether the first line is one, it is if its cells are names, all different and none a number;
+    numbers that count up are asked about. With semicolons and tabs, numbers may have decimal commas.
     """
     try:
         text = body.decode("utf-8-sig")
@@ -164,8 +180,10 @@ def read_csv(body: bytes, max_rows: int) -> Rows:
     separator = next((each for each in SEPARATORS if each in "".join(lines[:1])), ",")
     if separator != ",":
         lines = [line.replace(",", ".") for line in lines]
-    if _is_header(_cells("".join(lines[:1]), separator)):
-        del lines[0]
+    if header is None:
+        header = _is_header(_cells("".join(lines[:1]), separator))
+    if header:
+        del lines[:1]
     _check_row_count(len(lines), max_rows)
     try:
         table = np.loadtxt(lines, np.float64, delimiter=separator, comments=None, quotechar='"', ndmin=2)
@@ -183,7 +201,10 @@ def _cells(line: str, separator: str) -> list[str]:
 
 def _is_header(cells: Sequence[str]) -> bool:
     """Whether the cells are names: all different, and none a number. What else may be a row must not be lost."""
-    return len(cells) in WIDTHS and len({*cells}) == len(cells) and all(_number(cell) is None for cell in cells)
+    numbers = [_number(cell) for cell in cells[: max(WIDTHS)]]
+    if len(numbers) > 1 and numbers in ([*range(len(numbers))], [*range(1, len(numbers) + 1)]):
+        raise _invalid([{"type": "numbered", "loc": ("features", 0), "cell": (1,)}])
+    return len(cells) in WIDTHS and len({*cells}) == len(cells) and numbers.count(None) == len(cells)
 
 
 def _read_cells(rows: Sequence[Sequence[str]]) -> NDArray[np.float64]:
@@ -200,7 +221,7 @@ def _cell_errors(index: int, row: Sequence[str], width: int) -> Iterator[Error]:
         return
     for column, cell in enumerate(row):
         if _number(cell) is None:
-            yield _cell_error("float_type", index, column)
+            yield _cell_error("cell_type", index, column)
 
 
 def _number(cell: str) -> float | None:
@@ -300,7 +321,7 @@ def _checked(table: Floats) -> Rows:
 
 def _bound_error(row: int, column: int, value: float) -> Error:
     if not np.isfinite(value):
-        return _cell_error("finite_number", row, column)
+        return _cell_error("finite_cell", row, column)
     if value > 0:
         return _cell_error("less_than_equal", row, column, le=FEATURE_BOUND)
     return _cell_error("greater_than_equal", row, column, ge=-FEATURE_BOUND)
@@ -311,8 +332,9 @@ def _cell_error(kind: str, row: int, column: int, **context: float) -> Error:
 
 
 def _length_error(row: int, length: int, expected: int) -> Error:
-    context = {"min_length": expected, "actual_length": length}
-    return {"type": "too_short", "loc": ("features", row), "cell": (row + 1,), "ctx": context}
+    hint = ": is one of them an index, to be left out?" if length == expected + 1 else ""
+    context = {"expected": expected, "actual": length, "hint": hint}
+    return {"type": "row_length", "loc": ("features", row), "cell": (row + 1,), "ctx": context}
 
 
 def _check_width(columns: int) -> None:

@@ -46,7 +46,7 @@ class Admission:
     def admitted(self) -> Iterator[None]:
         """Holds a place. Raises HTTPException (429) if there is none."""
         if self._under_way >= self._limit:
-            detail = f"{self._limit} predictions are under way, which is as many as are taken: send this again later."
+            detail = f"As many predictions are under way as are taken, {self._limit}: send this again later."
             raise HTTPException(HTTPStatus.TOO_MANY_REQUESTS, detail, {"Retry-After": "1"})
         self._under_way += 1
         try:

@@ -126,7 +126,7 @@ REQUEST_BODY = {
 
 @inferences.post(
     "/models/{model}/infer",
-    summary="Infer",
+    summary="Predict for a tensor",
     response_model=InferenceReply,
     openapi_extra=REQUEST_BODY,
     responses=BINARY_REPLY,
@@ -142,7 +142,7 @@ def infer(request: Request, body: Annotated[Inference, DECODED], model: ModelNam
 
 @inferences.post(
     "/models/{model}/versions/{version}/infer",
-    summary="Infer by a version of a model",
+    summary="Predict for a tensor by a version of a model",
     response_model=InferenceReply,
     openapi_extra=REQUEST_BODY,
     responses=BINARY_REPLY,

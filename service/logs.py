@@ -10,7 +10,7 @@ from typing import Any
 from starlette.types import Scope
 
 REQUESTS = logging.getLogger("music_origin.requests")
-PROBES = ("/health/", "/v2/health/")  # they come every few seconds, and say nothing while all is well
+PROBES = ("/health/", "/v2/health/")  # they come every few seconds, and whoever sends them knows the answer
 
 
 class JSONFormatter(logging.Formatter):
@@ -49,7 +49,7 @@ def configure(level: str) -> None:
 def log_request(scope: Scope, route: str, status: int, seconds: float, rows: int) -> None:
     """Logs one request that has been answered; `route` is the path that it was found by."""
     level = logging.INFO if status < HTTPStatus.INTERNAL_SERVER_ERROR else logging.ERROR
-    if level == logging.INFO and route.startswith(PROBES):
+    if route.startswith(PROBES):
         level = logging.DEBUG
     if REQUESTS.isEnabledFor(level):
         fields = {

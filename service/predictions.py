@@ -35,7 +35,7 @@ ERRORS: Mapping[int, str] = {
     413: "The body must have at most 65536 bytes.",
     415: "The body's form must be said, by the header Content-Type: application/json.",
     422: "/features must have 68 numbers, not 67.",
-    429: "1000 predictions are under way, which is as many as are taken: send this again later.",
+    429: "As many predictions are under way as are taken, 1000: send this again later.",
     500: "The service failed; its log says why.",
     503: "There is no model yet: ask later.",
 }

@@ -97,6 +97,8 @@ MESSAGES = {
     "bool_parsing": "must be true or false",
     "encoding": "must be {expected}",
     "extra_forbidden": "has a name that is not known: leave out what the documentation does not name",
+    "cell_type": "must be a number",
+    "finite_cell": "must be a finite number",
     "finite_number": "must be a finite number: JSON has no NaN and no Infinity",
     "float_type": "must be a number, not text, true, false, null, an array or an object",
     "greater_than_equal": "must be at least {ge:g}",
@@ -109,7 +111,9 @@ MESSAGES = {
     "missing": "is missing",
     "model_type": "must be an object",
     "no_rows": "must have at least one row",
+    "numbered": "counts up: is it a header? Say so by Content-Type: text/csv; header=present, or else header=absent",
     "repeated": "is given more than once",
+    "row_length": "must have {expected} numbers, not {actual}{hint}",
     "rows_type": "must be an array of rows, each an array of {length} numbers",
     "string_pattern_mismatch": "must have another form: the documentation describes it",
     "table": "must be {expected}",
@@ -232,7 +236,7 @@ async def _unforeseen_error(request: Request, _: Exception) -> Response:
 
 def _place(value: InvalidValue, error: Mapping[str, Any]) -> str:
     if value.row is None:
-        return value.pointer or f"The {error['loc'][0]}"
+        return value.pointer.removesuffix("?") or f"The {error['loc'][0]}"
     return f"Row {value.row}" if value.column is None else f"Row {value.row}, column {value.column}"
 
 
@@ -241,7 +245,7 @@ def _invalid_value(error: Mapping[str, Any]) -> InvalidValue:
     source, *path = error["loc"]
     if error["type"] == "extra_forbidden":
         path.pop()
-    pointer = f"?{path[0]}" if source == "query" and path else "".join(f"/{part}" for part in path)
+    pointer = "?" + "".join(path[:1]) if source == "query" else "".join(f"/{part}" for part in path)
     message = MESSAGES[error["type"]].format(**error.get("ctx", {}))
     cell: tuple[int, ...] = error.get("cell", ())
     row, column, *_ = *cell, None, None

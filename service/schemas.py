@@ -326,7 +326,7 @@ class InvalidValue(BaseModel):
         str,
         Field(
             description="Where in the body, as a JSON Pointer (RFC 6901), or `?name` for a query parameter; empty for "
-            "the body as a whole. Of a batch in another form than JSON, where it would be in JSON.",
+            "the body and `?` for the query as a whole. Of a batch that is no JSON, where it would be in JSON.",
             examples=["/features/3"],
         ),
     ]

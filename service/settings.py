@@ -1,6 +1,8 @@
 """Every knob of the service, read from the environment."""
 
+import os
 import re
+from difflib import get_close_matches
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -12,6 +14,8 @@ from models.bundle import DEFAULT_BUNDLE
 
 ENVIRONMENT_PREFIX = "MUSIC_ORIGIN_"
 KEY = re.compile(r"[!-+\--~]+")  # what a header can carry, but no comma
+ORIGIN = re.compile(r"https?://[^/\s]+")
+KNOWN_ELSEWHERE = {"MUSIC_ORIGIN_DATA"}  # to training
 
 
 class SettingsError(Exception):
@@ -32,6 +36,12 @@ def _keys(value: Any) -> Any:
     return keys
 
 
+def _origins(origins: tuple[str, ...]) -> tuple[str, ...]:
+    if not all(origin == "*" or ORIGIN.fullmatch(origin) for origin in origins):
+        raise ValueError("an origin is like https://example.org, without a slash at the end, or *")
+    return origins
+
+
 def _telemetry_is_installed(value: bool) -> bool:
     if value and find_spec("opentelemetry.sdk") is None:
         raise ValueError("OpenTelemetry is not installed: pip install 'music-origin[telemetry]'")
@@ -46,7 +56,11 @@ class Settings(BaseSettings):
     bundle: Annotated[Path, Field(description="The model bundle to serve.")] = DEFAULT_BUNDLE
     max_batch: Annotated[int, Field(gt=0, description="The most rows in one batch.")] = 10_000
     max_body_bytes: Annotated[
-        int, Field(gt=0, description="The largest request body taken, in bytes, before and after decompression.")
+        int,
+        Field(
+            gt=0,
+            description="The largest body taken, in bytes, before and after decompression; of one piece at most 65536.",
+        ),
     ] = 16 * 2**20
     max_concurrency: Annotated[
         int, Field(gt=0, description="The most predictions under way in one worker; more are answered 429.")
@@ -75,10 +89,12 @@ class Settings(BaseSettings):
         tuple[str, ...],
         NoDecode,
         BeforeValidator(_listed),
+        AfterValidator(_origins),
         Field(description="Origins, parted by commas, whose pages may use the service; `*` for all."),
     ] = ()
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"],
+        BeforeValidator(lambda level: level.lower() if isinstance(level, str) else level),
         Field(description="The least level of requests that is logged: 5xx are errors, probes are for debugging."),
     ] = "info"
     access_log: Annotated[bool, Field(description="Whether each request is logged.")] = True
@@ -94,15 +110,28 @@ class Settings(BaseSettings):
         """Adds the file's keys to the others, while they can still be checked with them."""
         if path := values.get("api_key_file"):
             try:
-                lines = Path(path).read_text(encoding="ascii").split()
+                lines = Path(path).read_text(encoding="ascii").splitlines()
             except (OSError, ValueError) as error:
                 raise ValueError(f"API_KEY_FILE: {path} cannot be read as keys, one a line") from error
-            values["api_key"] = ",".join(filter(None, [values.get("api_key"), *lines]))
+            keys = [line.strip() for line in lines if line.strip()]
+            if not all(KEY.fullmatch(key) for key in keys) or not keys:
+                raise ValueError(f"API_KEY_FILE: {path} must have one key a line, of visible ASCII without commas")
+            values["api_key"] = (*_keys(values.get("api_key", ())), *keys)
         return values
+
+
+def _refuse_slips() -> None:
+    """A name that is nearly a setting's is a slip. Others may be somebody else's: Kubernetes sets MUSIC_ORIGIN_PORT."""
+    known = [f"{ENVIRONMENT_PREFIX}{name.upper()}" for name in Settings.model_fields]
+    for name in os.environ:
+        slip = name.upper().startswith(ENVIRONMENT_PREFIX) and name.upper() not in {*known, *KNOWN_ELSEWHERE}
+        if slip and (meant := get_close_matches(name.upper(), known, n=1, cutoff=0.9)):
+            raise SettingsError(f"{name}: there is no such setting, but there is {meant[0]}")
 
 
 def read_settings() -> Settings:
     """The settings that the environment gives. Raises SettingsError."""
+    _refuse_slips()
     try:
         return Settings()
     except ValidationError as error:

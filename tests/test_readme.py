@@ -45,7 +45,7 @@ def test_commands_run_and_reply_as_shown(client: httpx.Client, tmp_path: Path, r
             run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
             assert run.returncode == 0, run.stderr
             output = run.stdout
-            assert "/problems/" not in output or "NaN" in text
+            assert '"type":"/problems/' not in output or "NaN" in text
     assert replies == 13
     assert json.loads((tmp_path / "piece.json").read_text()) == {"features": EXAMPLE_FEATURES}
 

@@ -58,6 +58,7 @@ def test_what_is_compressed_is_not_read(compression: str) -> None:
     [
         (b"", "Arrow stream"),
         (b"not arrow at all", "Arrow stream"),
+        (b"ARROW1\0\0", "not a file"),
         (as_arrow(ROWS)[:3000], "Arrow stream"),
         (as_arrow(ROWS)[:-600], "Arrow stream"),
         (stream(pa.table({"name": ["text"]})), "number columns"),

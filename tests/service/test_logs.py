@@ -44,7 +44,7 @@ def test_a_line_for_each_request(run_server: RunServer) -> None:
 
 
 def test_level_decides_what_is_logged(run_server: RunServer) -> None:
-    for level, logged in (("debug", 5), ("info", 4), ("warning", 0)):
+    for level, logged in (("debug", 5), ("INFO", 4), ("warning", 0)):
         with run_server(MUSIC_ORIGIN_LOG_LEVEL=level) as server:
             ask(server.client)
         assert len([line for line in server.lines() if "path" in line]) == logged

@@ -237,7 +237,7 @@ def test_at_most_ten_errors_are_listed(client: httpx.Client) -> None:
         ("top=many", "?top", "must be a whole number"),
         ("top=1.5", "?top", "must be a whole number"),
         ("top=" + "9" * 5000, "?top", "must be a whole number"),
-        ("secret-name=hidden", "", "has a name that is not known"),
+        ("secret-name=hidden", "?", "has a name that is not known"),
     ],
 )
 def test_wrong_query_is_named(client: httpx.Client, query: str, pointer: str, message: str) -> None:

@@ -50,6 +50,8 @@ def test_origins_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
         ("API_KEY", "sch\u00fcssel", "visible ASCII"),
         ("API_KEY", "two words", "visible ASCII"),
         ("API_KEY_FILE", "/nowhere/keys", "cannot be read"),
+        ("CORS_ORIGINS", "https://a.example/", "without a slash"),
+        ("CORS_ORIGINS", "a.example", "an origin is like"),
         ("LOG_LEVEL", "loud", "'debug', 'info', 'warning' or 'error'"),
         ("ACCESS_LOG", "perhaps", "valid boolean"),
     ],
@@ -72,9 +74,25 @@ def test_telemetry_needs_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
         read_settings()
 
 
-def test_empty_key_file_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_wrong_key_file_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     file = tmp_path / "keys"
-    file.write_text("\n")
-    set_to(monkeypatch, API_KEY_FILE=file)
-    with pytest.raises(SettingsError, match=r"MUSIC_ORIGIN_API_KEY.*no key"):
+    for content in ("\n", "two words\n", "# a comment\nkey", "one,two", "schl\u00fcssel"):
+        file.write_text(content)
+        set_to(monkeypatch, API_KEY_FILE=file)
+        with pytest.raises(SettingsError, match=r"^MUSIC_ORIGIN_API_KEY_FILE: ") as raised:
+            read_settings()
+        assert "words" not in str(raised.value)
+
+
+def test_slip_in_a_name_is_refused_and_names_of_others_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    for other in ("DATA", "PORT", "SERVICE_HOST", "PORT_8000_TCP"):
+        monkeypatch.setenv(f"MUSIC_ORIGIN_{other}", "x")
+    read_settings()
+    monkeypatch.setenv("MUSIC_ORIGIN_API_KYE", "secret")
+    with pytest.raises(SettingsError, match=r"^MUSIC_ORIGIN_API_KYE: .* MUSIC_ORIGIN_API_KEY$"):
         read_settings()
+
+
+def test_level_may_be_in_capitals(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_to(monkeypatch, LOG_LEVEL="INFO")
+    assert read_settings().log_level == "info"
