@@ -13,7 +13,7 @@ BIN := .venv/bin
 
 serve: .venv/serve.installed
 	exec env OPENBLAS_NUM_THREADS=1 $(BIN)/uvicorn service.app:app --host $(HOST) --port $(PORT) \
-		--timeout-graceful-shutdown 1
+		--timeout-graceful-shutdown 8
 
 extras: .venv/extras.installed
 

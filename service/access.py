@@ -60,7 +60,8 @@ class _Refusal(Response):
 
 def _given(request: Request) -> str:
     scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
-    return credentials.strip() if scheme.lower() == "bearer" else request.headers.get("x-api-key", "")
+    bearer = credentials.strip() if scheme.lower() == "bearer" else ""
+    return bearer or request.headers.get("x-api-key", "")
 
 
 def _digest(key: str) -> bytes:

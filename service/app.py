@@ -42,7 +42,11 @@ Every reply names the model version that gave it, and in its header `X-Request-I
 
 
 class State(TypedDict):
-    """What every request finds in `request.state`; observation adds `request_id`, predictions add `rows`."""
+    """What every request finds in `request.state`.
+
+    More is added on the way: by observation the request's id, by predictions how many rows there were, and by batches
+    which columns were left aside.
+    """
 
     settings: Settings
     bundle: ModelBundle
@@ -114,13 +118,13 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         bundle = load_bundle(settings.bundle)
         warm_up(bundle)
         logs.configure(settings.log_level)
-        readiness = Readiness()
-        with readiness.until_sigterm(settings.drain_seconds):
+        readiness, admission = Readiness(), Admission(settings.max_concurrency)
+        with readiness.until_sigterm(settings.drain_seconds, admission.stop_waiting):
             yield {
                 "settings": settings,
                 "bundle": bundle,
                 "keys": Keys(settings.api_key),
-                "admission": Admission(settings.max_concurrency),
+                "admission": admission,
                 "metrics": Metrics(bundle),
                 "readiness": readiness,
             }
@@ -150,7 +154,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             Origins,
             allow_origins=settings.cors_origins,
             allow_methods=["GET", "POST"],
-            allow_headers=["Authorization", "X-API-Key", "X-Request-ID", HEAD_LENGTH],
+            allow_headers=["Authorization", "Content-Encoding", "X-API-Key", "X-Request-ID", HEAD_LENGTH],
             expose_headers=["X-Request-ID", "X-Model-Version", "X-Ignored-Columns", "Retry-After", HEAD_LENGTH],
         )
     for router in (

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from models.features import Floats
 
 LIST_COLUMN = "features"
+MAX_COLUMNS = 100  # some more than are taken, so that their number can be told
 FILE_MARKS = (b"ARROW1", b"FEA1", b"PAR1")
 
 
@@ -65,19 +66,22 @@ def _check_types(schema: pa.Schema) -> None:
         return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind))
 
     one_list = schema.names == [LIST_COLUMN] and is_list(schema.types[0]) and is_number(schema.types[0].value_type)
-    if not one_list and not all(map(is_number, schema.types)):
+    # Many columns may share one buffer: they are counted before anything is made of them.
+    if not one_list and not (len(schema.types) <= MAX_COLUMNS and all(map(is_number, schema.types))):
         raise TableError(f"an Arrow stream of number columns, or of one column `{LIST_COLUMN}` of lists of numbers")
 
 
 def _matrix(table: pa.Table) -> Floats:
     """The numbers; what is null becomes NaN."""
-    if table.schema.names == [LIST_COLUMN] and table.num_rows:
+    if not table.num_rows:
+        return np.empty((0, 0))
+    if table.schema.names == [LIST_COLUMN]:
         lists = table.column(0).combine_chunks()
         lengths = pc.list_value_length(lists).to_numpy(zero_copy_only=False)
         if (lengths != lengths[0]).any():
             raise TableError("lists of one length")
         return _floats(lists.flatten()).reshape(len(lists), -1)
-    return np.stack([_floats(column) for column in table.columns], axis=1) if table.columns else np.empty((0, 0))
+    return np.stack([_floats(column) for column in table.columns], axis=1)
 
 
 def _floats(values: pa.Array | pa.ChunkedArray) -> Floats:

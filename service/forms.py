@@ -9,9 +9,8 @@ from functools import partial
 from http import HTTPStatus
 from importlib.util import find_spec
 from itertools import chain, islice
-from typing import Any, NoReturn
+from typing import Any
 
-import mimeparse
 import numpy as np
 from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -21,7 +20,8 @@ from pydantic_core import from_json, to_json
 from starlette.exceptions import HTTPException
 
 from models.features import FEATURE_BOUND, FEATURE_COUNT, Floats
-from service.hot_path import Decode, Encode, PredictionRoute, media_type, require_media_type
+from service.hot_path import Decode, Encode, PredictionRoute, media_type, refuse_rows, require_media_type
+from service.negotiation import preferred
 from service.problems import MAX_ERRORS
 from service.schemas import Batch, Piece
 
@@ -35,6 +35,8 @@ FORMS = (JSON, CSV, NPY, ARROW) if ARROW_IS_INSTALLED else (JSON, CSV, NPY)
 WIDTHS = (FEATURE_COUNT, FEATURE_COUNT + 2)  # a line of the published data set ends in latitude and longitude
 NPY_HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 SEPARATORS = "\t;,"
+CELL_ENDS = (b"\t", b";", b",")
+LINE_ENDS = (b"\n", b"\r")
 
 ARROW_IS_MISSING = (
     "Arrow needs the extra `arrow` of this service, which is not installed: pip install 'music-origin[arrow]'."
@@ -110,24 +112,15 @@ def _declared_header(request: Request) -> bool | None:
 
 
 def reply_form(request: Request) -> str:
-    """The form that the header Accept prefers, JSON without one. Raises HTTPException (406)."""
-    try:
-        # Of several that are accepted alike the last is taken.
-        form: str = mimeparse.best_match(FORMS[::-1], request.headers.get("accept", "*/*"))
-    except mimeparse.MimeTypeParseException:
-        form = ""
-    if not form:
-        note = "" if ARROW_IS_INSTALLED else f" {ARROW_IS_MISSING}"
-        detail = f"The reply can be had as {', '.join(FORMS)}: accept one of these.{note}"
-        raise HTTPException(HTTPStatus.NOT_ACCEPTABLE, detail)
-    return form
+    """The form that the client prefers, JSON if it does not say. Raises HTTPException (406)."""
+    return preferred(request, FORMS, "" if ARROW_IS_INSTALLED else f" {ARROW_IS_MISSING}")
 
 
 def read_json(body: bytes, max_rows: int) -> Rows:
     """Reads `{"features": [[68 numbers], …]}`."""
     # Between numbers are commas, and around a row are brackets: so nothing is built of a body with too many of either.
     if body.count(b",") >= max_rows * FEATURE_COUNT or body.count(b"[") + body.count(b"{") > max_rows + 2:
-        _refuse_rows(max_rows)
+        refuse_rows(max_rows)
     try:
         rows = validate_batch(body).features
     except ValidationError as error:
@@ -172,6 +165,10 @@ def read_csv(body: bytes, max_rows: int, header: bool | None = None) -> Rows:
     Unless `header` tells whether the first line is one, it is if its cells are names, all different and none a number;
     numbers that count up are asked about. With semicolons and tabs, numbers may have decimal commas.
     """
+    # Twice as many as there may be, for blank lines, two-part line ends and decimal commas.
+    most_lines = 2 * (max_rows + 1)
+    if sum(map(body.count, LINE_ENDS)) > 2 * most_lines or sum(map(body.count, CELL_ENDS)) > most_lines * max(WIDTHS):
+        refuse_rows(max_rows)
     try:
         text = body.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -187,6 +184,8 @@ def read_csv(body: bytes, max_rows: int, header: bool | None = None) -> Rows:
     _check_row_count(len(lines), max_rows)
     try:
         table = np.loadtxt(lines, np.float64, delimiter=separator, comments=None, quotechar='"', ndmin=2)
+        if len(table) != len(lines):
+            raise ValueError("a quoted cell goes over the end of its line")
     except ValueError:
         table = _read_cells([_cells(line, separator) for line in lines])
     return _checked(table)
@@ -241,7 +240,7 @@ def read_npy(body: bytes, max_rows: int) -> Rows:
         raise _not_a_table("an array as numpy.save writes it") from error
     if dtype.kind != "f" or dtype.itemsize not in (4, 8):
         raise _not_a_table("an array of float32 or float64")
-    if len(shape) != 2:
+    if len(shape) != 2 or not all(type(length) is int for length in shape):  # NumPy takes True for 1
         raise _not_a_table(f"an array of two dimensions, (rows, {FEATURE_COUNT})")
     _check_row_count(shape[0], max_rows)
     _check_width(shape[1])
@@ -259,7 +258,7 @@ def read_arrow(body: bytes, max_rows: int) -> Rows:
     try:
         table = arrow.read(body, max_rows)
     except arrow.TooManyRowsError:
-        _refuse_rows(max_rows)
+        refuse_rows(max_rows)
     except arrow.TableError as error:
         raise _not_a_table(str(error)) from error
     _check_row_count(len(table), max_rows)
@@ -346,12 +345,7 @@ def _check_row_count(rows: int, max_rows: int) -> None:
     if rows < 1:
         raise _invalid([{"type": "no_rows", "loc": ("features",)}])
     if rows > max_rows:
-        _refuse_rows(max_rows)
-
-
-def _refuse_rows(max_rows: int) -> NoReturn:
-    detail = f"A batch must have at most {max_rows} rows of {FEATURE_COUNT} numbers: send it in parts."
-    raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail)
+        refuse_rows(max_rows)
 
 
 def _not_a_table(expected: str) -> RequestValidationError:

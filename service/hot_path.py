@@ -6,7 +6,7 @@ What a piece, a batch or a tensor looks like on the wire is for the route's own 
 import asyncio
 import zlib
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from http import HTTPStatus
 from typing import Any, NoReturn, get_type_hints
 
@@ -18,9 +18,12 @@ from pydantic import TypeAdapter, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
+from models.features import FEATURE_COUNT
 from service.schemas import NoOptions
 
 MAX_PIECE_BYTES = 2**16  # one piece takes a few hundred; more is a mistake that need not be looked at
+MAX_WAITING = 32  # large bodies, each of which is held meanwhile
+LAST_SECONDS = 1.0
 COMPRESSIONS = {"gzip": 16 + zlib.MAX_WBITS, "x-gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
 
 Decode = Callable[[Request, bytes], Any]
@@ -41,13 +44,15 @@ class Admission:
         self._limit = limit
         self._under_way = 0
         self._large = CapacityLimiter(1)
+        self._waiting = 0
+        self._bodies: set[asyncio.Timeout] = set()
+        self._stopping = False
 
     @contextmanager
     def admitted(self) -> Iterator[None]:
         """Holds a place. Raises HTTPException (429) if there is none."""
         if self._under_way >= self._limit:
-            detail = f"As many predictions are under way as are taken, {self._limit}: send this again later."
-            raise HTTPException(HTTPStatus.TOO_MANY_REQUESTS, detail, {"Retry-After": "1"})
+            _turn_away(f"As many predictions are under way as are taken, {self._limit}: send this again later.")
         self._under_way += 1
         try:
             yield
@@ -55,8 +60,34 @@ class Admission:
             self._under_way -= 1
 
     async def run_large(self, answer: Callable[[], Response]) -> Response:
-        """Makes a reply in a thread, one after the other: Python would do no two at once, and others are to get in."""
-        return await to_thread.run_sync(answer, limiter=self._large)
+        """Makes a reply in a thread, one after the other: Python would do no two at once, and others are to get in.
+
+        Raises HTTPException (429) if many wait already: each holds its body.
+        """
+        if self._waiting >= MAX_WAITING:
+            _turn_away(f"As many large batches wait for their turn as may, {MAX_WAITING}: send this again later.")
+        self._waiting += 1
+        try:
+            return await to_thread.run_sync(answer, limiter=self._large)
+        finally:
+            self._waiting -= 1
+
+    @asynccontextmanager
+    async def in_time(self, seconds: float) -> AsyncIterator[None]:
+        """Raises TimeoutError if a body does not arrive in time, of which there is less once the service is to stop."""
+        async with asyncio.timeout(min(seconds, LAST_SECONDS) if self._stopping else seconds) as timeout:
+            self._bodies.add(timeout)
+            try:
+                yield
+            finally:
+                self._bodies.discard(timeout)
+
+    def stop_waiting(self) -> None:
+        """Gives bodies that have not arrived yet a last moment: the service is about to stop."""
+        self._stopping = True
+        last = asyncio.get_running_loop().time() + LAST_SECONDS
+        for timeout in self._bodies:
+            timeout.reschedule(min(timeout.when() or last, last))
 
 
 class PredictionRoute(APIRoute):
@@ -145,13 +176,13 @@ async def read_body(request: Request, limit: int) -> bytes:
     body = bytearray()
     timeout: float = request.state.settings.request_timeout
     try:
-        async with asyncio.timeout(timeout):
+        async with request.state.admission.in_time(timeout):
             async for chunk in _decompressed(request, limit):
                 body += chunk
                 if len(body) > limit:
                     _refuse_length(limit)
     except TimeoutError as error:
-        detail = f"The body must arrive within {timeout:g} seconds."
+        detail = f"The body must arrive within {timeout:g} seconds, and before the service stops."
         raise HTTPException(HTTPStatus.REQUEST_TIMEOUT, detail, {"Connection": "close"}) from error
     except ClientDisconnect as error:
         raise HTTPException(HTTPStatus.BAD_REQUEST, "The connection was closed before the body was whole.") from error
@@ -206,6 +237,16 @@ def _refuse_empty(request: Request) -> NoReturn:
         )
         raise HTTPException(HTTPStatus.BAD_REQUEST, detail)
     raise RequestValidationError([{"type": "missing", "loc": ("body",)}])
+
+
+def refuse_rows(max_rows: int) -> NoReturn:
+    """Raises HTTPException (413)."""
+    detail = f"A batch must have at most {max_rows} rows of {FEATURE_COUNT} numbers: send it in parts."
+    raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail)
+
+
+def _turn_away(detail: str) -> NoReturn:
+    raise HTTPException(HTTPStatus.TOO_MANY_REQUESTS, detail, {"Retry-After": "1"})
 
 
 def _refuse_length(limit: int) -> NoReturn:

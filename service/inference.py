@@ -135,7 +135,8 @@ def infer(request: Request, body: Annotated[Inference, DECODED], model: ModelNam
     """Predicts for a tensor of rows what `/genre` or `/north-of-20` predicts for a piece.
 
     `features` is FP32 or FP64 with the shape [rows, 68]. Tensors may be binary both ways, by the protocol's extension
-    `binary_tensor_data`. Of `probability`, the second column is that of north of 20° N.
+    `binary_tensor_data`: the header Inference-Header-Content-Length then says where the JSON head ends. Of
+    `probability`, the second column is that of north of 20° N.
     """
     return _infer(request, body, model)
 

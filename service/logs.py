@@ -46,6 +46,12 @@ def configure(level: str) -> None:
             each.setFormatter(JSONFormatter())
 
 
+def log_failure(scope: Scope) -> None:
+    """Logs the exception that is being handled, with the id of its request."""
+    fields = {"request_id": scope["state"]["request_id"], "message": "The request failed."}
+    REQUESTS.error("request %(request_id)s failed", fields, exc_info=True, extra={"fields": fields})
+
+
 def log_request(scope: Scope, route: str, status: int, seconds: float, rows: int) -> None:
     """Logs one request that has been answered; `route` is the path that it was found by."""
     level = logging.INFO if status < HTTPStatus.INTERNAL_SERVER_ERROR else logging.ERROR

@@ -75,7 +75,7 @@ class Metrics:
         self._in_flight.dec()
         self._requests.labels(path, method, str(status)).inc()
         self._seconds.labels(path, method).observe(seconds)
-        if rows and status < 400:
+        if rows:
             self._rows.labels(path).inc(rows)
 
     def count_genres(self, genres: NDArray[np.intp]) -> None:
@@ -101,7 +101,10 @@ class Metrics:
             _forget_the_dead(Path(folder))
             registry = CollectorRegistry()
             MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-        encode, media_type = exposition.choose_encoder(accept)
+        try:
+            encode, media_type = exposition.choose_encoder(accept)
+        except (TypeError, ValueError):  # a version that is no number
+            encode, media_type = exposition.choose_encoder("")
         return encode(registry), media_type
 
 

@@ -1,5 +1,6 @@
 """Every request is given an id, timed, counted and logged, and its reply names the id and the model."""
 
+import asyncio
 import re
 import time
 import uuid
@@ -35,13 +36,14 @@ class Observation:
             headers.append((b"x-model-version", state["bundle"].version.encode()))
         if any(name == b"upgrade" for name, _ in scope["headers"]):
             headers.append((b"connection", b"close"))  # uvicorn would take this request's body for the next request
-        status = HTTPStatus.INTERNAL_SERVER_ERROR.value
+        status, complete = 0, False
 
         async def send_named(message: Message) -> None:
-            nonlocal status
+            nonlocal status, complete
             if message["type"] == "http.response.start":
                 status = message["status"]
                 message["headers"] = [*message["headers"], *headers]
+            complete = message["type"] == "http.response.body" and not message.get("more_body", False)
             await send(message)
 
         if "bundle" not in state and not scope["path"].endswith(NEEDS_NO_MODEL):
@@ -54,6 +56,15 @@ class Observation:
             metrics.start_request()
         try:
             await self.app(asked, receive, send_named)
+        except asyncio.CancelledError:  # the server stops, and has waited as long as it was told to
+            if status:
+                raise
+            stopped = problem(Request(scope), HTTPStatus.SERVICE_UNAVAILABLE, "The service has stopped: ask another.")
+            await stopped(scope, receive, send_named)
+        except Exception:  # the reply has been made of it; raised again, it would cost the client its connection
+            logs.log_failure(scope)
+            if not complete:
+                raise
         finally:
             seconds, rows = time.perf_counter() - started, state.get("rows", 0)
             path = getattr(asked.get("route"), "path", "unmatched")

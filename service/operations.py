@@ -5,13 +5,13 @@ import re
 from http import HTTPStatus
 from pathlib import Path
 
-import mimeparse
 from fastapi import APIRouter, Request, Response
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, PlainTextResponse
 
 from models.bundle import ModelBundle
 from service.access import UNAUTHORIZED
+from service.negotiation import preferred
 from service.problems import documented
 from service.schemas import Genre, Genres, Live, Model, PlaceOfOrigin, Ready
 
@@ -79,19 +79,13 @@ async def model(request: Request) -> Model:
     responses={
         200: {"content": {"text/markdown": {"schema": {"type": "string"}}}},
         **documented({404: "There is no model card beside the models."}),
-        **documented({406: "The model card can be had as text/markdown or text/html: accept one of these."}),
+        **documented({406: "The reply can be had as text/markdown or text/html: accept one of these."}),
     },
 )
 def model_card(request: Request) -> Response:
     """Says what the models are for, how good they are, and where they fail: in Markdown, or as a page for a browser."""
     card = read_card(request.state.settings.bundle, request.state.bundle.version)
-    try:
-        form = mimeparse.best_match(["text/html", "text/markdown"], request.headers.get("accept", "*/*"))
-    except mimeparse.MimeTypeParseException:
-        form = ""
-    if not form:
-        detail = "The model card can be had as text/markdown or text/html: accept one of these."
-        raise HTTPException(HTTPStatus.NOT_ACCEPTABLE, detail)
+    form = preferred(request, ["text/markdown", "text/html"])
     if form == "text/markdown":
         return Response(card, headers={"Vary": "Accept"}, media_type=form)
     return HTMLResponse(as_page(card), headers={"Vary": "Accept", **CONFINED})

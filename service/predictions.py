@@ -31,7 +31,7 @@ from service.schemas import (
 ERRORS: Mapping[int, str] = {
     400: "The connection was closed before the body was whole.",
     401: UNAUTHORIZED,
-    408: "The body must arrive within 30 seconds.",
+    408: "The body must arrive within 30 seconds, and before the service stops.",
     413: "The body must have at most 65536 bytes.",
     415: "The body's form must be said, by the header Content-Type: application/json.",
     422: "/features must have 68 numbers, not 67.",
@@ -40,7 +40,7 @@ ERRORS: Mapping[int, str] = {
     503: "There is no model yet: ask later.",
 }
 BATCH_ERRORS = {
-    406: "The reply can be had as application/json, text/csv, application/x-npy: accept one of these.",
+    406: "The reply can be had as application/json or text/csv or application/x-npy: accept one of these.",
     413: "A batch must have at most 10000 rows of 68 numbers: send it in parts.",
     422: "Row 1, column 4 must be a finite number: JSON has no NaN and no Infinity.",
 }

@@ -59,7 +59,8 @@ KINDS = {
         "content-too-large",
         "Content Too Large",
         "The body has more bytes or the batch more rows than are taken: the detail says how many are. Send smaller "
-        "batches, or ask the operator to raise MUSIC_ORIGIN_MAX_BATCH or MUSIC_ORIGIN_MAX_BODY_BYTES.",
+        "batches, or ask the operator to raise MUSIC_ORIGIN_MAX_BATCH or MUSIC_ORIGIN_MAX_BODY_BYTES. The body of one "
+        "piece has at most 65536 bytes, whatever these say.",
     ),
     415: Kind(
         "unsupported-media-type",

@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -15,8 +15,8 @@ class Readiness:
         self.draining = False
 
     @contextmanager
-    def until_sigterm(self, drain_seconds: float) -> Iterator[None]:
-        """Hands SIGTERM on to the server after `drain_seconds`; a second one is handed on at once."""
+    def until_sigterm(self, drain_seconds: float, before_stop: Callable[[], None]) -> Iterator[None]:
+        """Calls `before_stop` and hands SIGTERM on to the server after `drain_seconds`; a second one at once."""
         stop = signal.getsignal(signal.SIGTERM)
         if not callable(stop) or threading.current_thread() is not threading.main_thread():
             yield  # nobody is to be told, or it is not ours to listen
@@ -26,7 +26,11 @@ class Readiness:
         def drain(number: int, frame: FrameType | None) -> None:
             self.draining = True
             signal.signal(signal.SIGTERM, stop)
-            loop.call_soon_threadsafe(loop.call_later, drain_seconds, stop, number, frame)
+            loop.call_soon_threadsafe(loop.call_later, drain_seconds, hand_on, number, frame)
+
+        def hand_on(number: int, frame: FrameType | None) -> None:
+            before_stop()
+            stop(number, frame)
 
         signal.signal(signal.SIGTERM, drain)
         try:

@@ -108,14 +108,14 @@ class Settings(BaseSettings):
     @classmethod
     def _read_key_file(cls, values: dict[str, Any]) -> dict[str, Any]:
         """Adds the file's keys to the others, while they can still be checked with them."""
-        if path := values.get("api_key_file"):
+        if (path := values.get("api_key_file")) is not None:
             try:
                 lines = Path(path).read_text(encoding="ascii").splitlines()
             except (OSError, ValueError) as error:
-                raise ValueError(f"API_KEY_FILE: {path} cannot be read as keys, one a line") from error
+                raise ValueError(f"API_KEY_FILE: '{path}' cannot be read as keys, one a line") from error
             keys = [line.strip() for line in lines if line.strip()]
             if not all(KEY.fullmatch(key) for key in keys) or not keys:
-                raise ValueError(f"API_KEY_FILE: {path} must have one key a line, of visible ASCII without commas")
+                raise ValueError(f"API_KEY_FILE: '{path}' must have one key a line, of visible ASCII without commas")
             values["api_key"] = (*_keys(values.get("api_key", ())), *keys)
         return values
 

@@ -19,7 +19,7 @@ from starlette.exceptions import HTTPException
 
 from models.bundle import ModelBundle
 from models.features import FEATURE_BOUND, FEATURE_COUNT, FeatureError, Floats, as_feature_matrix
-from service.hot_path import Decode, Encode, PredictionRoute
+from service.hot_path import Decode, Encode, PredictionRoute, refuse_rows
 from service.inference_schemas import InferenceRequest, InputTensor, TensorMetadata
 from service.schemas import NetworkName, NorthOf20Options
 
@@ -96,7 +96,7 @@ def decode(request: Request, body: bytes) -> Inference:
     asked = _read_head(head, max_rows)
     tensor = asked.inputs[0]
     if tensor.shape[0] > max_rows:
-        _refuse_rows(max_rows)
+        refuse_rows(max_rows)
     options = _options(asked.parameters)
     outputs = _wanted_outputs(asked, model)
     return Inference(_features(tensor, binary), options, asked.id, outputs)
@@ -150,7 +150,7 @@ def _read_head(head: bytes, max_rows: int) -> InferenceRequest:
     """The head; the input's data are left as they were sent, for `_listed` to check."""
     # Between the numbers are commas, and around a row are brackets: so nothing is built of a head with too many values.
     if head.count(b",") >= max_rows * FEATURE_COUNT + SPARE_MARKS:
-        _refuse_rows(max_rows)
+        refuse_rows(max_rows)
     if head.count(b"[") + head.count(b"{") > max_rows + SPARE_MARKS:
         _refuse("The body must be an inference request: it has more arrays and objects than any has.")
     try:
@@ -247,11 +247,6 @@ def _refuse_value(error: ValidationError, *prefix: str) -> NoReturn:
         path.pop()
     names = tuple(part for part in path if isinstance(part, str))
     _refuse(f"{''.join(f'/{part}' for part in path) or 'The body'} must be {MUST_BE[names]}.")
-
-
-def _refuse_rows(max_rows: int) -> NoReturn:
-    detail = f"At most {max_rows} rows of {FEATURE_COUNT} numbers are taken at a time: send them in parts."
-    raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail)
 
 
 def _refuse(detail: str) -> NoReturn:

@@ -100,6 +100,12 @@ def bundle() -> ModelBundle:
     return load_bundle(DEFAULT_BUNDLE)
 
 
+def module(folder: Path, code: str) -> dict[str, str]:
+    """How to run a server of another module than service.app, which has an app of its own."""
+    (folder / "altered.py").write_text(code)
+    return {"app": "altered:app", "PYTHONPATH": os.pathsep.join([str(ROOT), str(folder)])}
+
+
 @dataclass(frozen=True)
 class Server:
     """A running server: a client of it, its process, and the file that its output goes to."""
@@ -118,7 +124,9 @@ def run_server(tmp_path_factory: pytest.TempPathFactory) -> RunServer:
     """Starts a real server process on a free port, with further options of uvicorn's and environment variables."""
 
     @contextmanager
-    def run(*options: str, app: str = "service.app:app", **environment: str) -> Iterator[Server]:
+    def run(
+        *options: str, app: str = "service.app:app", may_fail: bool = False, **environment: str
+    ) -> Iterator[Server]:
         log = tmp_path_factory.mktemp("server") / "log"
         command = [sys.executable, "-m", "uvicorn", app, "--port", "0", *options]
         with (
@@ -133,7 +141,7 @@ def run_server(tmp_path_factory: pytest.TempPathFactory) -> RunServer:
                     yield Server(client, process, log)
             finally:
                 process.terminate()
-        assert "Traceback" not in log.read_text()
+        assert may_fail or "Traceback" not in log.read_text()
 
     return run
 

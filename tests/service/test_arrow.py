@@ -93,3 +93,17 @@ def test_columns_are_written_with_what_holds_for_all() -> None:
     table = pa.ipc.open_stream(arrow.write({"genre": np.array([1, 2])}, {"model_version": "x"})).read_all()
     assert table.to_pydict() == {"genre": [1, 2]}
     assert table.schema.metadata == {b"model_version": b"x"}
+
+
+def test_many_columns_of_one_buffer_are_not_made_into_a_table() -> None:
+    content = stream(pa.table({f"{number}": np.zeros(1000, np.int8) for number in range(101)}))
+    with pytest.raises(arrow.TableError, match="number columns"):
+        arrow.read(content, 10_000)
+
+
+def test_lists_that_end_outside_of_their_numbers_are_refused() -> None:
+    content = stream(pa.table({"features": [[0.5] * 68] * 2}))
+    offsets = np.array([0, 68, 136], np.int32).tobytes()
+    assert content.count(offsets) == 1
+    with pytest.raises(arrow.TableError, match="Arrow stream"):
+        arrow.read(content.replace(offsets, np.array([0, 68, 2**30], np.int32).tobytes()), 10)

@@ -157,10 +157,12 @@ def test_npy_is_taken_as_numpy_has_it(client: httpx.Client, array: Floats) -> No
         ("application/json;q=0.5, text/csv", CSV),
         ("text/csv;q=0.1, application/x-npy;q=0.2", NPY),
         ("text/csv, application/json", JSON),
+        ("Text/CSV", CSV),
+        ("", JSON),
     ],
 )
 def test_accept_chooses_the_form(client: httpx.Client, accept: str | None, form: str) -> None:
-    headers = {"Accept": accept} if accept else {}
+    headers = {} if accept is None else {"Accept": accept}
     if accept is None:
         del client.headers["Accept"]
     reply = post(client, "/genre/batch", as_csv(ROWS), CSV, **headers)
@@ -168,7 +170,12 @@ def test_accept_chooses_the_form(client: httpx.Client, accept: str | None, form:
     assert reply.headers["vary"] == "Accept"
 
 
-@pytest.mark.parametrize("accept", ["image/png", "text/csv;q=0", "nonsense", ""])
+def test_several_lines_of_accept_are_one_list(client: httpx.Client) -> None:
+    headers = [("Content-Type", CSV), ("Accept", "image/png"), ("Accept", CSV)]
+    assert client.post("/genre/batch", content=as_csv(ROWS), headers=headers).headers["content-type"].startswith(CSV)
+
+
+@pytest.mark.parametrize("accept", ["image/png", "text/csv;q=0", "nonsense"])
 def test_other_accept_is_refused(client: httpx.Client, accept: str) -> None:
     body = problem(post(client, "/genre/batch", as_csv(ROWS), CSV, Accept=accept), 406)
     assert "text/csv" in body["detail"]
@@ -301,6 +308,10 @@ WRONG_BODIES: list[tuple[str, bytes, str]] = [
     (NPY, as_npy(ROWS.astype(np.int64)), "float32 or float64"),
     (NPY, as_npy(ROWS.astype(np.complex128)), "float32 or float64"),
     (NPY, as_npy(ROWS).replace(b"(7, 68)", b"(-7,68)"), "at least one row"),
+    (NPY, as_npy(ROWS[:1]).replace(b"(1, 68), ", b"(True,68)"), "two dimensions"),
+    (ARROW, as_arrow(np.zeros((0, 68))), "at least one row"),
+    (CSV, as_csv(ROWS) + b'"1\n2"' + b",1" * 67, "must"),
+    (CSV, as_csv(ROWS[:, :67]).replace(b"\n", b',"1\n0"\n'), "must"),
     (NPY, as_npy(ROWS).replace(b"<f8", b"|O8"), "must be an array"),
     (NPY, as_npy(ROWS).replace(b"descr", b"other"), "numpy.save"),
     (ARROW, b"secret", "Arrow stream"),

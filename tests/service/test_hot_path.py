@@ -6,13 +6,16 @@ import socket
 import time
 import zlib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from pathlib import Path
 
 import httpx
 import pytest
 
+from service.hot_path import MAX_WAITING
 from service.schemas import EXAMPLE_FEATURES
-from tests.conftest import StartServer, problem
+from tests.conftest import RunServer, StartServer, module, problem
 
 PIECE = json.dumps({"features": EXAMPLE_FEATURES}).encode()
 JSON = {"Content-Type": "application/json"}
@@ -63,9 +66,85 @@ def test_little_that_is_compressed_from_much_is_refused(client: httpx.Client) ->
 def test_body_that_does_not_come_is_not_waited_for(start_server: StartServer) -> None:
     with start_server(MUSIC_ORIGIN_REQUEST_TIMEOUT="0.2") as client, half_sent(client) as connection:
         reply = connection.makefile("rb").read().decode()
+    assert "connection: close" in reply
     assert reply.startswith("HTTP/1.1 408 ")
     assert '"/problems/request-timeout"' in reply
     assert "within 0.2 seconds" in reply
+
+
+def test_body_that_does_not_come_does_not_keep_the_service_from_stopping(run_server: RunServer) -> None:
+    """It is given a last second: without that it would be waited for as long as its timeout says."""
+    with run_server("--timeout-graceful-shutdown", "60") as server, half_sent(server.client) as connection:
+        while '"/genre",' not in server.client.get("/metrics").text:
+            server.client.post("/genre", content=PIECE, headers=JSON)
+        server.process.terminate()
+        assert connection.makefile("rb").read().startswith(b"HTTP/1.1 408 ")
+        server.process.wait(timeout=30)
+
+
+def test_endless_body_is_refused_before_it_ends(client: httpx.Client) -> None:
+    with socket.create_connection((client.base_url.host, client.base_url.port or 80), timeout=30) as connection:
+        connection.sendall(
+            b"POST /genre/batch HTTP/1.1\r\nHost: x\r\nContent-Type: text/csv\r\nTransfer-Encoding: chunked\r\n\r\n"
+        )
+        chunk = b"10000\r\n" + b" " * 0x10000 + b"\r\n"
+        for _ in range(257):
+            connection.sendall(chunk)
+        assert connection.recv(4096).startswith(b"HTTP/1.1 413 ")
+
+
+WAITING = """
+import pathlib, time
+import service.predictions
+from service.app import app
+
+predict = service.predictions.predict_genres
+
+def wait(request, features):
+    while not pathlib.Path("{go}").exists():
+        time.sleep(0.01)
+    return predict(request, features)
+
+service.predictions.predict_genres = wait
+"""
+LARGE = json.dumps({"features": [EXAMPLE_FEATURES] * 200}).encode()
+
+
+def test_large_batches_wait_for_each_other_and_nobody_else_for_them(run_server: RunServer, tmp_path: Path) -> None:
+    go = tmp_path / "go"
+    with (
+        run_server(**module(tmp_path, WAITING.format(go=go))) as server,
+        ThreadPoolExecutor(MAX_WAITING + 2) as pool,
+        httpx.Client(base_url=server.client.base_url, limits=httpx.Limits(max_connections=None)) as client,
+    ):
+        pending = {
+            pool.submit(client.post, "/genre/batch", content=LARGE, headers=JSON) for _ in range(MAX_WAITING + 2)
+        }
+        turned_away, pending = wait(pending, return_when="FIRST_COMPLETED")
+        while len(turned_away) < 2:
+            more, pending = wait(pending, return_when="FIRST_COMPLETED")
+            turned_away |= more
+        for future in turned_away:
+            assert "as may, 32" in problem(future.result(), 429)["detail"]
+        server.client.get("/health/live").raise_for_status()
+        server.client.post("/north-of-20", content=PIECE, headers=JSON).raise_for_status()
+        go.touch()
+        assert all(future.result().status_code == 200 for future in pending)
+
+
+def test_batch_that_the_stop_does_not_wait_for_is_told_so(run_server: RunServer, tmp_path: Path) -> None:
+    go = tmp_path / "go"
+    with (
+        run_server("--timeout-graceful-shutdown", "1", **module(tmp_path, WAITING.format(go=go))) as server,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        reply = pool.submit(httpx.post, server.client.base_url.join("/genre/batch"), content=LARGE, headers=JSON)
+        while "in_flight 2.0" not in server.client.get("/metrics").text:
+            time.sleep(0.01)
+        server.process.terminate()
+        time.sleep(1.5)
+        go.touch()  # a thread cannot be cancelled
+        assert problem(reply.result(), 503)["detail"] == "The service has stopped: ask another."
 
 
 def test_more_at_a_time_than_the_limit_are_turned_away_at_once(start_server: StartServer) -> None:

@@ -1,4 +1,3 @@
-import json
 import os
 import pty
 import re
@@ -80,4 +79,3 @@ def test_uvicorn_speaks_in_the_same_form(run_server: RunServer) -> None:
     messages = [line["message"] for line in server.lines() if "message" in line]
     assert any("Application startup complete" in message for message in messages)
     assert any("Shutting down" in message for message in messages)
-    assert json.dumps(messages)

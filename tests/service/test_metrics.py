@@ -1,5 +1,6 @@
 import os
 import signal
+import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -58,7 +59,11 @@ def test_what_happened_is_counted(start_server: StartServer, bundle: ModelBundle
 
 @pytest.mark.parametrize(
     ("accept", "form"),
-    [("*/*", "text/plain"), ("application/openmetrics-text; version=1.0.0", "application/openmetrics-text")],
+    [
+        ("*/*", "text/plain"),
+        ("text/plain;version=x", "text/plain"),
+        ("application/openmetrics-text; version=1.0.0", "application/openmetrics-text"),
+    ],
 )
 def test_form_is_the_one_that_the_scraper_asks_for(client: httpx.Client, accept: str, form: str) -> None:
     reply = client.get("/metrics", headers={"Accept": accept}).raise_for_status()
@@ -90,7 +95,14 @@ def test_workers_are_counted_together(run_server: RunServer, tmp_path: Path) -> 
                 counted = figures(client)
             assert counted["music_origin_requests_total", "POST", "/genre", "200"] == asked
             assert sum(value for name, value in counted.items() if name[0] == "music_origin_genres_total") == asked
-        os.kill(min(answered), signal.SIGKILL)
+        with socket.create_connection((address.host, address.port or 80)) as connection:
+            connection.sendall(
+                b"POST /genre HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n"
+            )
+            while patiently(lambda: figures(server.client))["music_origin_requests_in_flight",] != 2:
+                pass
+            for worker in answered:
+                os.kill(worker, signal.SIGKILL)
         counted = patiently(lambda: figures(server.client))
         assert counted["music_origin_requests_total", "POST", "/genre", "200"] == asked
         assert counted["music_origin_requests_in_flight",] == 1

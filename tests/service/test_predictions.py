@@ -272,6 +272,7 @@ def test_body_lost_to_an_upgrade_is_said(client: httpx.Client) -> None:
     headers = {"Connection": "Upgrade", "Upgrade": "h2c"}
     reply = client.post("/genre", json={"features": EXAMPLE_FEATURES}, headers=headers)
     assert "without Upgrade" in problem(reply, 400)["detail"]
+    assert reply.headers["connection"] == "close"
 
 
 def test_largest_body_is_a_setting(start_server: StartServer) -> None:

@@ -1,11 +1,10 @@
-import os
 from pathlib import Path
 
 import httpx
 import pytest
 
 from service.problems import KINDS
-from tests.conftest import ROOT, RunServer, problem
+from tests.conftest import RunServer, module, problem
 
 
 @pytest.mark.parametrize(
@@ -58,31 +57,23 @@ def test_type_behind_a_proxy_path_has_that_path(run_server: RunServer) -> None:
 
 
 def test_failure_says_nothing_of_its_inside_and_is_logged(run_server: RunServer, tmp_path: Path) -> None:
-    (tmp_path / "failing.py").write_text(
-        """
+    code = """
 import logging
 from service.app import app
-
-class Quiet(logging.Filter):
-    def filter(self, record):
-        record.exc_info = None
-        return True
-
-logging.getLogger("uvicorn.error").addFilter(Quiet())
 
 @app.get("/failure")
 async def failure():
     raise RuntimeError("secret detail")
 """
-    )
-    path = os.pathsep.join([str(ROOT), str(tmp_path)])
-    with run_server(app="failing:app", PYTHONPATH=path) as server:
+    with run_server(may_fail=True, **module(tmp_path, code)) as server:
         reply = server.client.get("/failure")
         body = problem(reply, 500)
         assert "secret" not in reply.text
         assert body["instance"].endswith(reply.headers["x-request-id"])
-        server.client.get("/health/live").raise_for_status()
-    assert any("Exception in ASGI application" in line.get("message", "") for line in server.lines())
-    (line,) = [line for line in server.lines() if line.get("path") == "/failure"]
-    assert (line["status"], line["level"]) == (500, "error")
-    assert line["request_id"] == reply.headers["x-request-id"]
+        server.client.get("/health/live").raise_for_status()  # on the same connection
+    failure, request = [line for line in server.lines() if "request_id" in line]
+    assert failure["message"] == "The request failed."
+    assert failure["exception"].endswith("RuntimeError: secret detail")
+    assert (request["path"], request["status"], request["level"]) == ("/failure", 500, "error")
+    assert failure["request_id"] == request["request_id"] == reply.headers["x-request-id"]
+    assert server.log.read_text().count("Traceback") == 1

@@ -50,6 +50,7 @@ def test_origins_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
         ("API_KEY", "sch\u00fcssel", "visible ASCII"),
         ("API_KEY", "two words", "visible ASCII"),
         ("API_KEY_FILE", "/nowhere/keys", "cannot be read"),
+        ("API_KEY_FILE", "", "cannot be read"),
         ("CORS_ORIGINS", "https://a.example/", "without a slash"),
         ("CORS_ORIGINS", "a.example", "an origin is like"),
         ("LOG_LEVEL", "loud", "'debug', 'info', 'warning' or 'error'"),
