@@ -106,4 +106,4 @@ def test_lists_that_end_outside_of_their_numbers_are_refused() -> None:
     offsets = np.array([0, 68, 136], np.int32).tobytes()
     assert content.count(offsets) == 1
     with pytest.raises(arrow.TableError, match="Arrow stream"):
-        arrow.read(content.replace(offsets, np.array([0, 68, 2**30], np.int32).tobytes()), 10)
+        arrow.read(content.replace(offsets, np.array([68, 136, 204], np.int32).tobytes()), 10)

@@ -94,13 +94,14 @@ def test_endless_body_is_refused_before_it_ends(client: httpx.Client) -> None:
 
 
 WAITING = """
-import pathlib, time
+import pathlib, time, uuid
 import service.predictions
 from service.app import app
 
 predict = service.predictions.predict_genres
 
 def wait(request, features):
+    pathlib.Path("{go}-started-" + uuid.uuid4().hex).touch()
     while not pathlib.Path("{go}").exists():
         time.sleep(0.01)
     return predict(request, features)
@@ -128,6 +129,7 @@ def test_large_batches_wait_for_each_other_and_nobody_else_for_them(run_server: 
             assert "as may, 32" in problem(future.result(), 429)["detail"]
         server.client.get("/health/live").raise_for_status()
         server.client.post("/north-of-20", content=PIECE, headers=JSON).raise_for_status()
+        assert len([*tmp_path.glob("go-started-*")]) == 1
         go.touch()
         assert all(future.result().status_code == 200 for future in pending)
 
