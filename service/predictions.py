@@ -45,6 +45,12 @@ BATCH_ERRORS = {
     422: "Row 1, column 4 must be a finite number: JSON has no NaN and no Infinity.",
 }
 
+FORMS_OF_A_BATCH = (
+    "`Content-Type` says the body's form and `Accept` the reply's: JSON, CSV, NumPy's `.npy`, or an Arrow stream where "
+    "the service has that extra. A row that does not fit fails the whole batch, and the error names its cells. The last "
+    "digits may differ from those of a single piece, since the sums are made in another order."
+)
+
 router = APIRouter(route_class=PredictionRoute, tags=["predictions"], responses=documented(ERRORS))
 batches = APIRouter(route_class=BatchRoute, tags=["batches"], responses=documented({**ERRORS, **BATCH_ERRORS}))
 
@@ -107,16 +113,13 @@ def origin(request: Request, body: Piece, query: Annotated[OriginOptions, Query(
 @batches.post(
     "/genre/batch",
     summary="Predict the genres of many pieces",
+    description=f"Does for each row what `/genre` does for a piece, all in one table.\n\n{FORMS_OF_A_BATCH}",
     response_model=GenreBatch,
     openapi_extra=examples.request_body(),
     responses=examples.reply_forms("genre,distance,typicality,unusual,model_version"),
 )
 def genre_batch(request: Request, body: Annotated[Rows, DECODED]) -> Columns:
-    """Does for each row what `/genre` does for a piece, all in one table.
-
-    `Content-Type` says the body's form and `Accept` the reply's: JSON, CSV, NumPy's `.npy`, or an Arrow stream where
-    the service has that extra. A row that does not fit fails the whole batch, and the error names its cells.
-    """
+    """Predicts the genre of each row."""
     predicted = predict_genres(request, body.features)
     names = ("genre", "distance", "typicality", "unusual")
     warning = {"warning": UNUSUAL_ROWS} if predicted.unusual.any() else {}
@@ -126,6 +129,7 @@ def genre_batch(request: Request, body: Annotated[Rows, DECODED]) -> Columns:
 @batches.post(
     "/north-of-20/batch",
     summary="Predict which of many pieces come from north of 20° N",
+    description=f"Does for each row what `/north-of-20` does for a piece, all in one table.\n\n{FORMS_OF_A_BATCH}",
     response_model=NorthOf20Batch,
     openapi_extra=examples.request_body(),
     responses=examples.reply_forms("north_of_20,probability,network,model_version"),
@@ -133,11 +137,7 @@ def genre_batch(request: Request, body: Annotated[Rows, DECODED]) -> Columns:
 def north_of_20_batch(
     request: Request, body: Annotated[Rows, DECODED], query: Annotated[NorthOf20Options, Query()]
 ) -> Columns:
-    """Does for each row what `/north-of-20` does for a piece, all in one table.
-
-    `Content-Type` says the body's form and `Accept` the reply's: JSON, CSV, NumPy's `.npy`, or an Arrow stream where
-    the service has that extra. A row that does not fit fails the whole batch, and the error names its cells.
-    """
+    """Predicts the side of each row."""
     probability = predict_north_of_20(request, body.features, query)
     columns = {"north_of_20": probability > 0.5, "probability": probability}
     return _columns(request, columns, network=query.network)
