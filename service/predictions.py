@@ -47,8 +47,8 @@ BATCH_ERRORS = {
 
 FORMS_OF_A_BATCH = (
     "`Content-Type` says the body's form and `Accept` the reply's: JSON, CSV, NumPy's `.npy`, or an Arrow stream where "
-    "the service has that extra. A row that does not fit fails the whole batch, and the error names its cells. The last "
-    "digits may differ from those of a single piece, since the sums are made in another order."
+    "the service has that extra. A row that does not fit fails the whole batch, and the error names its cells. The "
+    "last digits may differ from those of a single piece, since the sums are made in another order."
 )
 
 router = APIRouter(route_class=PredictionRoute, tags=["predictions"], responses=documented(ERRORS))
