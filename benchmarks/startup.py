@@ -18,6 +18,7 @@ import httpx
 from service.schemas import EXAMPLE_FEATURES
 
 PIECE = {"features": EXAMPLE_FEATURES}
+ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "MUSIC_ORIGIN_ACCESS_LOG": "false"}
 
 
 def main() -> None:
@@ -38,7 +39,7 @@ def measure_start() -> tuple[float, float]:
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", "uvicorn", "service.app:app", "--port", str(port), "--log-level", "warning"]
     started = time.perf_counter()
-    with subprocess.Popen(command, env=os.environ | {"OPENBLAS_NUM_THREADS": "1"}) as server:
+    with subprocess.Popen(command, env=os.environ | ENVIRONMENT) as server:
         try:
             wait_for_prediction(f"http://127.0.0.1:{port}/north-of-20", server)
             return time.perf_counter() - started, resident_megabytes(server.pid)
