@@ -1,29 +1,24 @@
-"""The forms of a batch: JSON, CSV, NumPy's .npy and Arrow, each read to one matrix and written from columns."""
+"""The forms of a batch: JSON, CSV, NumPy's .npy and Arrow; how one is chosen, and how a reply is written in each."""
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from email.message import Message
 from functools import partial
 from http import HTTPStatus
 from importlib.util import find_spec
-from itertools import chain, islice
 from typing import Any
 
 import numpy as np
 from fastapi import Request, Response
-from fastapi.exceptions import RequestValidationError
 from numpy.typing import NDArray
-from pydantic import TypeAdapter, ValidationError
-from pydantic_core import from_json, to_json
+from pydantic_core import to_json
 from starlette.exceptions import HTTPException
 
-from models.features import FEATURE_BOUND, FEATURE_COUNT, Floats
-from service.hot_path import Decode, Encode, PredictionRoute, media_type, refuse_rows, require_media_type
+from service.hot_path import Decode, Encode, PredictionRoute, media_type, require_media_type
 from service.negotiation import preferred
-from service.problems import MAX_ERRORS
-from service.schemas import Batch, Piece
+from service.rows import Rows, read_arrow, read_csv, read_json, read_npy
 
 JSON = "application/json"
 CSV = "text/csv"
@@ -32,27 +27,9 @@ ARROW = "application/vnd.apache.arrow.stream"
 ARROW_IS_INSTALLED = find_spec("pyarrow") is not None
 FORMS = (JSON, CSV, NPY, ARROW) if ARROW_IS_INSTALLED else (JSON, CSV, NPY)
 
-WIDTHS = (FEATURE_COUNT, FEATURE_COUNT + 2)  # a line of the published data set ends in latitude and longitude
-NPY_HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-SEPARATORS = "\t;,"
-CELL_ENDS = (b"\t", b";", b",")
-LINE_ENDS = (b"\n", b"\r")
-
 ARROW_IS_MISSING = (
     "Arrow needs the extra `arrow` of this service, which is not installed: pip install 'music-origin[arrow]'."
 )
-
-Error = dict[str, Any]
-validate_batch = TypeAdapter(Batch).validate_json
-validate_piece = TypeAdapter(Piece).validate_python
-
-
-@dataclass(frozen=True, eq=False)
-class Rows:
-    """The features (n, 68) of a batch, and which further columns of the body, counted from 1, were left aside."""
-
-    features: Floats
-    ignored_columns: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,156 +93,6 @@ def reply_form(request: Request) -> str:
     return preferred(request, FORMS, "" if ARROW_IS_INSTALLED else f" {ARROW_IS_MISSING}")
 
 
-def read_json(body: bytes, max_rows: int) -> Rows:
-    """Reads `{"features": [[68 numbers], …]}`."""
-    # Between numbers are commas, and around a row are brackets: so nothing is built of a body with too many of either.
-    if body.count(b",") >= max_rows * FEATURE_COUNT or body.count(b"[") + body.count(b"{") > max_rows + 2:
-        refuse_rows(max_rows)
-    try:
-        rows = validate_batch(body).features
-    except ValidationError as error:
-        raise _invalid(_json_errors(body)) from error
-    values = np.fromiter(chain.from_iterable(rows), np.float64, len(rows) * FEATURE_COUNT)
-    return Rows(values.reshape(-1, FEATURE_COUNT))
-
-
-def _json_errors(body: bytes) -> list[Error]:
-    """What is wrong, row by row; the quick check stops at the first value that is."""
-    try:
-        batch = from_json(body)
-    except ValueError as error:
-        return [{"type": "json_invalid", "loc": (), "ctx": {"error": str(error)}}]
-    if not isinstance(batch, dict):
-        return [{"type": "model_type", "loc": ()}]
-    if "features" not in batch:
-        return [{"type": "missing", "loc": ("features",)}]
-    if len(batch) > 1:
-        return [{"type": "extra_forbidden", "loc": ("another name",)}]
-    rows = batch["features"]
-    if not isinstance(rows, list):
-        return [{"type": "rows_type", "loc": ("features",), "ctx": {"length": FEATURE_COUNT}}]
-    if not rows:
-        return [{"type": "no_rows", "loc": ("features",)}]
-    return _first(_row_errors(index, row) for index, row in enumerate(rows))
-
-
-def _row_errors(index: int, row: object) -> Iterator[Error]:
-    try:
-        validate_piece({"features": row})
-    except ValidationError as error:
-        for each in error.errors(include_input=False, include_url=False):
-            _, *columns = each["loc"]
-            cell = (index + 1, *(int(column) + 1 for column in columns[:1]))
-            yield {**each, "loc": ("features", index, *columns), "cell": cell}
-
-
-def read_csv(body: bytes, max_rows: int, header: bool | None = None) -> Rows:
-    """Reads lines of 68 numbers, or of 70 as in the published data set, parted by comma, semicolon or tab.
-
-    Unless `header` tells whether the first line is one, it is if its cells are names, all different and none a number;
-    numbers that count up are asked about. With semicolons and tabs, numbers may have decimal commas.
-    """
-    # Twice as many as there may be, for blank lines, two-part line ends and decimal commas.
-    most_lines = 2 * (max_rows + 1)
-    if sum(map(body.count, LINE_ENDS)) > 2 * most_lines or sum(map(body.count, CELL_ENDS)) > most_lines * max(WIDTHS):
-        refuse_rows(max_rows)
-    try:
-        text = body.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise _invalid([{"type": "encoding", "loc": (), "ctx": {"expected": "UTF-8 text"}}]) from error
-    lines = [line for line in text.splitlines() if line.strip()]
-    separator = next((each for each in SEPARATORS if each in "".join(lines[:1])), ",")
-    if separator != ",":
-        lines = [line.replace(",", ".") for line in lines]
-    if header is None:
-        header = _is_header(_cells("".join(lines[:1]), separator))
-    if header:
-        del lines[:1]
-    _check_row_count(len(lines), max_rows)
-    try:
-        table = np.loadtxt(lines, np.float64, delimiter=separator, comments=None, quotechar='"', ndmin=2)
-        if len(table) != len(lines):
-            raise ValueError("a quoted cell goes over the end of its line")
-    except ValueError:
-        table = _read_cells([_cells(line, separator) for line in lines])
-    return _checked(table)
-
-
-def _cells(line: str, separator: str) -> list[str]:
-    try:
-        return next(csv.reader([line], delimiter=separator), [])
-    except csv.Error:  # a cell of more than 131,072 characters
-        return [line]
-
-
-def _is_header(cells: Sequence[str]) -> bool:
-    """Whether the cells are names: all different, and none a number. What else may be a row must not be lost."""
-    numbers = [_number(cell) for cell in cells[: max(WIDTHS)]]
-    if len(numbers) > 1 and numbers in ([*range(len(numbers))], [*range(1, len(numbers) + 1)]):
-        raise _invalid([{"type": "numbered", "loc": ("features", 0), "cell": (1,)}])
-    return len(cells) in WIDTHS and len({*cells}) == len(cells) and numbers.count(None) == len(cells)
-
-
-def _read_cells(rows: Sequence[Sequence[str]]) -> NDArray[np.float64]:
-    """The numbers, cell by cell, where the quick way failed. Raises RequestValidationError for what is none."""
-    width = len(rows[0]) if len(rows[0]) in WIDTHS else FEATURE_COUNT
-    if errors := _first(_cell_errors(index, row, width) for index, row in enumerate(rows)):
-        raise _invalid(errors)
-    return np.array([[_number(cell) for cell in row] for row in rows], np.float64)
-
-
-def _cell_errors(index: int, row: Sequence[str], width: int) -> Iterator[Error]:
-    if len(row) != width:
-        yield _length_error(index, len(row), width)
-        return
-    for column, cell in enumerate(row):
-        if _number(cell) is None:
-            yield _cell_error("cell_type", index, column)
-
-
-def _number(cell: str) -> float | None:
-    try:
-        return float(cell) if "_" not in cell else None
-    except ValueError:
-        return None
-
-
-def read_npy(body: bytes, max_rows: int) -> Rows:
-    """Reads a float32 or float64 array (n, 68), or (n, 70) as in the published data set, as `numpy.save` writes it."""
-    stream = io.BytesIO(body)
-    try:
-        version = np.lib.format.read_magic(stream)
-        shape, fortran_order, dtype = NPY_HEADERS[version](stream)
-    except Exception as error:  # damaged bytes make NumPy's reader fail in more ways than can be listed
-        raise _not_a_table("an array as numpy.save writes it") from error
-    if dtype.kind != "f" or dtype.itemsize not in (4, 8):
-        raise _not_a_table("an array of float32 or float64")
-    if len(shape) != 2 or not all(type(length) is int for length in shape):  # NumPy takes True for 1
-        raise _not_a_table(f"an array of two dimensions, (rows, {FEATURE_COUNT})")
-    _check_row_count(shape[0], max_rows)
-    _check_width(shape[1])
-    data = stream.read()
-    if len(data) != shape[0] * shape[1] * dtype.itemsize:
-        raise _not_a_table("as long as its header says: it was cut off, or more follows")
-    values = np.frombuffer(data, dtype).reshape(shape, order="F" if fortran_order else "C")
-    return _checked(values.astype(dtype.newbyteorder("="), order="C", copy=False))
-
-
-def read_arrow(body: bytes, max_rows: int) -> Rows:
-    """Reads a stream of 68 or 70 number columns, or one list column `features`."""
-    from service import arrow
-
-    try:
-        table = arrow.read(body, max_rows)
-    except arrow.TooManyRowsError:
-        refuse_rows(max_rows)
-    except arrow.TableError as error:
-        raise _not_a_table(str(error)) from error
-    _check_row_count(len(table), max_rows)
-    _check_width(table.shape[1])
-    return _checked(table)
-
-
 def write_json(reply: Columns) -> bytes:
     """One array for each column."""
     return to_json({name: values.tolist() for name, values in reply.columns.items()} | dict(reply.constants))
@@ -305,57 +132,3 @@ def write_arrow(reply: Columns) -> bytes:
 def _as_text(values: NDArray[Any]) -> list[Any]:
     listed: list[Any] = values.tolist()
     return [str(value).lower() for value in listed] if values.dtype.kind == "b" else listed
-
-
-def _checked(table: Floats) -> Rows:
-    """The table's features. Raises RequestValidationError for another width or for values that are out of bounds."""
-    _check_width(table.shape[1])
-    features = table[:, :FEATURE_COUNT]
-    outside = ~(np.abs(features) <= FEATURE_BOUND)  # the negation is true of NaN as well
-    if outside.any():
-        cells = np.argwhere(outside)[: MAX_ERRORS + 1]
-        raise _invalid([_bound_error(int(row), int(column), float(features[row, column])) for row, column in cells])
-    return Rows(np.ascontiguousarray(features), tuple(range(FEATURE_COUNT + 1, table.shape[1] + 1)))
-
-
-def _bound_error(row: int, column: int, value: float) -> Error:
-    if not np.isfinite(value):
-        return _cell_error("finite_cell", row, column)
-    if value > 0:
-        return _cell_error("less_than_equal", row, column, le=FEATURE_BOUND)
-    return _cell_error("greater_than_equal", row, column, ge=-FEATURE_BOUND)
-
-
-def _cell_error(kind: str, row: int, column: int, **context: float) -> Error:
-    return {"type": kind, "loc": ("features", row, column), "cell": (row + 1, column + 1), "ctx": context}
-
-
-def _length_error(row: int, length: int, expected: int) -> Error:
-    hint = ": is one of them an index, to be left out?" if length == expected + 1 else ""
-    context = {"expected": expected, "actual": length, "hint": hint}
-    return {"type": "row_length", "loc": ("features", row), "cell": (row + 1,), "ctx": context}
-
-
-def _check_width(columns: int) -> None:
-    if columns not in WIDTHS:
-        raise _invalid([_length_error(0, columns, FEATURE_COUNT)])
-
-
-def _check_row_count(rows: int, max_rows: int) -> None:
-    if rows < 1:
-        raise _invalid([{"type": "no_rows", "loc": ("features",)}])
-    if rows > max_rows:
-        refuse_rows(max_rows)
-
-
-def _not_a_table(expected: str) -> RequestValidationError:
-    return _invalid([{"type": "table", "loc": (), "ctx": {"expected": expected}}])
-
-
-def _first(errors: Iterable[Iterable[Error]]) -> list[Error]:
-    """As many as are told of, and one to tell that there are more."""
-    return list(islice(chain.from_iterable(errors), MAX_ERRORS + 1))
-
-
-def _invalid(errors: Iterable[Error]) -> RequestValidationError:
-    return RequestValidationError([each | {"loc": ("body", *each["loc"])} for each in errors])

@@ -11,9 +11,10 @@ from models.bundle import GenrePredictions, ModelBundle, Place
 from models.features import Floats
 from service import examples
 from service.access import UNAUTHORIZED
-from service.forms import BatchRoute, Columns, Rows
+from service.forms import BatchRoute, Columns
 from service.hot_path import DECODED, PredictionRoute
 from service.problems import documented
+from service.rows import Rows
 from service.schemas import (
     UNUSUAL,
     UNUSUAL_ROWS,

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from models.features import FEATURE_BOUND, FEATURE_COUNT
-from service import forms
+from service import forms, rows
 from service.schemas import EXAMPLE_FEATURES
 from service.tensors import OUTPUTS
 
 numbers = st.floats(-FEATURE_BOUND, FEATURE_BOUND, width=32)
 # A few of the cells are drawn and repeated: what matters here is the form, and Hypothesis would take long to draw all.
-tables = st.tuples(st.integers(1, 4), st.sampled_from(forms.WIDTHS), st.lists(numbers, min_size=1, max_size=9)).map(
+tables = st.tuples(st.integers(1, 4), st.sampled_from(rows.WIDTHS), st.lists(numbers, min_size=1, max_size=9)).map(
     lambda drawn: np.resize(np.array(drawn[2]), drawn[:2])
 )
 
@@ -45,7 +45,7 @@ def as_arrow(table: NDArray[np.float64], in_lists: bool) -> bytes:
 
 
 for name, strategy in {
-    forms.CSV: st.builds(as_csv, tables, st.sampled_from(forms.SEPARATORS), st.booleans()),
+    forms.CSV: st.builds(as_csv, tables, st.sampled_from(rows.SEPARATORS), st.booleans()),
     forms.NPY: st.builds(as_npy, tables, st.sampled_from(["<f4", ">f4", "<f8", ">f8"]), st.sampled_from("CF")),
     forms.ARROW: st.builds(as_arrow, tables, st.booleans()),
 }.items():
