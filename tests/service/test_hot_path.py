@@ -144,7 +144,8 @@ def test_batch_that_the_stop_does_not_wait_for_is_told_so(run_server: RunServer,
         while "in_flight 2.0" not in server.client.get("/metrics").text:
             time.sleep(0.01)
         server.process.terminate()
-        time.sleep(1.5)
+        while "Cancel 1 running task" not in server.log.read_text():
+            time.sleep(0.01)
         go.touch()  # a thread cannot be cancelled
         assert problem(reply.result(), 503)["detail"] == "The service has stopped: ask another."
 
