@@ -79,7 +79,7 @@ class Service(FastAPI):
         document = super().openapi()
         schemas = document["components"]["schemas"]
         schemas |= problems.schemas() | inference.schemas()
-        if self.settings.api_key:
+        if self.settings.keys:
             document["components"]["securitySchemes"] = SECURITY_SCHEMES
             for operations_of_path in document["paths"].values():
                 for operation in operations_of_path.values():
@@ -123,7 +123,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             yield {
                 "settings": settings,
                 "bundle": bundle,
-                "keys": Keys(settings.api_key),
+                "keys": Keys(settings.keys),
                 "admission": admission,
                 "metrics": Metrics(bundle),
                 "readiness": readiness,

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from models.bundle import DEFAULT_BUNDLE
@@ -28,11 +28,25 @@ def _listed(value: Any) -> Any:
 
 def _keys(value: Any) -> Any:
     """Keys parted by commas. An empty value is more likely a secret that was lost than a wish for none."""
-    keys = _listed(value)
-    if isinstance(value, str) and not keys:
+    return _checked_keys(_listed(value)) if isinstance(value, str) else value
+
+
+def _keys_in_file(value: Any) -> Any:
+    """The keys in the file of that name, one a line."""
+    if not isinstance(value, str):
+        return value
+    try:
+        lines = Path(value).read_text(encoding="ascii").splitlines()
+    except (OSError, ValueError) as error:
+        raise ValueError(f"'{value}' cannot be read as keys, one a line") from error
+    return _checked_keys(tuple(line.strip() for line in lines if line.strip()))
+
+
+def _checked_keys(keys: tuple[str, ...]) -> tuple[str, ...]:
+    if not keys:
         raise ValueError("it holds no key: unset it to ask for none")
-    if isinstance(keys, tuple) and not all(isinstance(key, SecretStr) or KEY.fullmatch(key) for key in keys):
-        raise ValueError("a key is made of visible ASCII characters")
+    if not all(map(KEY.fullmatch, keys)):
+        raise ValueError("a key is made of visible ASCII characters, without commas")
     return keys
 
 
@@ -83,8 +97,11 @@ class Settings(BaseSettings):
         Field(description="Keys, parted by commas, one of which predictions and `/metrics` then need."),
     ] = ()
     api_key_file: Annotated[
-        Path | None, Field(description="A file with further such keys, one a line, as a mounted secret.")
-    ] = None
+        tuple[SecretStr, ...],
+        NoDecode,
+        BeforeValidator(_keys_in_file),
+        Field(description="A file with further such keys, one a line, as a mounted secret."),
+    ] = ()
     cors_origins: Annotated[
         tuple[str, ...],
         NoDecode,
@@ -104,20 +121,10 @@ class Settings(BaseSettings):
         Field(description="Whether OpenTelemetry is sent, by the `telemetry` extra, to where OTEL_* variables say."),
     ] = False
 
-    @model_validator(mode="before")
-    @classmethod
-    def _read_key_file(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """Adds the file's keys to the others, while they can still be checked with them."""
-        if (path := values.get("api_key_file")) is not None:
-            try:
-                lines = Path(path).read_text(encoding="ascii").splitlines()
-            except (OSError, ValueError) as error:
-                raise ValueError(f"API_KEY_FILE: '{path}' cannot be read as keys, one a line") from error
-            keys = [line.strip() for line in lines if line.strip()]
-            if not all(KEY.fullmatch(key) for key in keys) or not keys:
-                raise ValueError(f"API_KEY_FILE: '{path}' must have one key a line, of visible ASCII without commas")
-            values["api_key"] = (*_keys(values.get("api_key", ())), *keys)
-        return values
+    @property
+    def keys(self) -> tuple[SecretStr, ...]:
+        """The keys that are taken; without any, none is asked for."""
+        return self.api_key + self.api_key_file
 
 
 def _refuse_slips() -> None:
@@ -136,7 +143,5 @@ def read_settings() -> Settings:
         return Settings()
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        name = "_".join(map(str, first["loc"][:1]))
-        message = first["msg"].removeprefix("Value error, ")
-        separator = ": " if name else ""
-        raise SettingsError(f"{ENVIRONMENT_PREFIX}{name.upper()}{separator}{message}") from None
+        variable = f"{ENVIRONMENT_PREFIX}{first['loc'][0]}".upper()
+        raise SettingsError(f"{variable}: {first['msg'].removeprefix('Value error, ')}") from None

@@ -19,7 +19,7 @@ def test_keys_come_from_variable_and_file(monkeypatch: pytest.MonkeyPatch, tmp_p
     file = tmp_path / "keys"
     file.write_text("third\nfourth\n")
     set_to(monkeypatch, API_KEY="first, second", API_KEY_FILE=file)
-    keys = [key.get_secret_value() for key in read_settings().api_key]
+    keys = [key.get_secret_value() for key in read_settings().keys]
     assert keys == ["first", "second", "third", "fourth"]
     assert "first" not in repr(read_settings())
 
@@ -28,13 +28,13 @@ def test_keys_may_come_from_the_file_alone(monkeypatch: pytest.MonkeyPatch, tmp_
     file = tmp_path / "keys"
     file.write_text("only")
     set_to(monkeypatch, API_KEY_FILE=file)
-    assert [key.get_secret_value() for key in read_settings().api_key] == ["only"]
+    assert [key.get_secret_value() for key in read_settings().keys] == ["only"]
 
 
 def test_origins_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
     set_to(monkeypatch, CORS_ORIGINS="https://a.example, https://b.example")
     assert read_settings().cors_origins == ("https://a.example", "https://b.example")
-    assert Settings().api_key == ()
+    assert Settings().keys == ()
 
 
 @pytest.mark.parametrize(
@@ -83,6 +83,17 @@ def test_wrong_key_file_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
         with pytest.raises(SettingsError, match=r"^MUSIC_ORIGIN_API_KEY_FILE: ") as raised:
             read_settings()
         assert "words" not in str(raised.value)
+
+
+def test_wrong_keys_beside_a_file_are_named_by_their_own_variable(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "keys"
+    file.write_text("good")
+    for wrong in ("", "two words"):
+        set_to(monkeypatch, API_KEY=wrong, API_KEY_FILE=file)
+        with pytest.raises(SettingsError, match=r"^MUSIC_ORIGIN_API_KEY: "):
+            read_settings()
 
 
 def test_slip_in_a_name_is_refused_and_names_of_others_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
