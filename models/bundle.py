@@ -171,7 +171,7 @@ class ModelBundle:
         unusual = (distance < nearest) | (distance > farthest)
         return GenrePredictions(genre, distance, distances, typicality, unusual)
 
-    @property
+    @cached_property
     def version(self) -> str:
         """The model version that every reply carries: the fingerprint's first 12 digits."""
         return self.fingerprint[:12]
