@@ -12,7 +12,7 @@ BIN := .venv/bin
 .PHONY: serve extras test check train report bench bench-training selection image lock clean
 
 serve: .venv/serve.installed
-	exec env OPENBLAS_NUM_THREADS=1 $(BIN)/uvicorn service.app:app --host $(HOST) --port $(PORT) \
+	exec env OPENBLAS_NUM_THREADS=1 $(BIN)/uvicorn service.app:app --http service.door:Door --host $(HOST) --port $(PORT) \
 		--timeout-graceful-shutdown 8
 
 extras: .venv/extras.installed

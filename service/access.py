@@ -31,9 +31,13 @@ class Keys:
     def __init__(self, keys: Sequence[SecretStr]) -> None:
         self._digests = [_digest(key.get_secret_value()) for key in keys]
 
+    def authorized(self, headers: Sequence[tuple[bytes, bytes]]) -> bool:
+        """Whether a request carries one of the keys, or none is asked for."""
+        return not self._digests or self._known(_digest(_given(Headers(raw=list(headers)))))
+
     def authorize(self, request: Request) -> None:
-        """Raises HTTPException (401) unless the request carries one of the keys, or none is asked for."""
-        if self._digests and not self._known(_digest(_given(request))):
+        """Raises HTTPException (401) unless the request is authorized."""
+        if not self.authorized(request.headers.raw):
             headers = {"WWW-Authenticate": 'Bearer realm="music-origin"'}
             raise HTTPException(HTTPStatus.UNAUTHORIZED, UNAUTHORIZED, headers)
 
@@ -58,10 +62,10 @@ class _Refusal(Response):
         await refusal(scope, receive, send)
 
 
-def _given(request: Request) -> str:
-    scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
+def _given(headers: Headers) -> str:
+    scheme, _, credentials = headers.get("authorization", "").partition(" ")
     bearer = credentials.strip() if scheme.lower() == "bearer" else ""
-    return bearer or request.headers.get("x-api-key", "")
+    return bearer or headers.get("x-api-key", "")
 
 
 def _digest(key: str) -> bytes:

@@ -3,21 +3,24 @@
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any, TypedDict
+from typing import Any
 
 import numpy as np
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from models.bundle import BundleError, ModelBundle, load_bundle
+from models.pieces import PiecePredictor
 from service import docs, inference, logs, operations, predictions, problems
 from service.access import SECURITY_SCHEMES, Keys, Origins
-from service.hot_path import Admission
+from service.admission import Admission
+from service.ledger import Ledger
 from service.metrics import Metrics
 from service.observation import Observation
 from service.readiness import Readiness
-from service.schemas import EXAMPLE_FEATURES
+from service.schemas import EXAMPLE_FEATURES, Piece
 from service.settings import Settings, SettingsError, read_settings
+from service.state import State
 from service.tensors import HEAD_LENGTH
 
 VERSION = "0.1.0"
@@ -41,21 +44,6 @@ Every reply names the model version that gave it, and in its header `X-Request-I
 """
 
 
-class State(TypedDict):
-    """What every request finds in `request.state`.
-
-    More is added on the way: by observation the request's id, by predictions how many rows there were, and by batches
-    which columns were left aside.
-    """
-
-    settings: Settings
-    bundle: ModelBundle
-    keys: Keys
-    admission: Admission
-    metrics: Metrics
-    readiness: Readiness
-
-
 class Service(FastAPI):
     """FastAPI, observed from outside of all its parts, and with what it cannot know of its own OpenAPI document."""
 
@@ -63,7 +51,7 @@ class Service(FastAPI):
 
     def build_middleware_stack(self) -> ASGIApp:
         """Everything that answers a request."""
-        return Observation(super().build_middleware_stack(), access_log=self.settings.access_log)
+        return Observation(super().build_middleware_stack())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers a request; a start that fails is explained."""
@@ -78,7 +66,7 @@ class Service(FastAPI):
             return self.openapi_schema
         document = super().openapi()
         schemas = document["components"]["schemas"]
-        schemas |= problems.schemas() | inference.schemas()
+        schemas |= {"Piece": Piece.model_json_schema()} | problems.schemas() | inference.schemas()
         if self.settings.keys:
             document["components"]["securitySchemes"] = SECURITY_SCHEMES
             for operations_of_path in document["paths"].values():
@@ -116,18 +104,24 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[State]:
         bundle = load_bundle(settings.bundle)
-        warm_up(bundle)
-        logs.configure(settings.log_level)
+        pieces = PiecePredictor(bundle)
+        warm_up(bundle, pieces)
+        logs.configure()
+        metrics, log = Metrics(bundle), logs.RequestLog(sys.stdout, settings.log_level)
+        ledger = Ledger(metrics.count, *([log.write] if settings.access_log else []))
         readiness, admission = Readiness(), Admission(settings.max_concurrency)
         with readiness.until_sigterm(settings.drain_seconds, admission.stop_waiting):
             yield {
                 "settings": settings,
                 "bundle": bundle,
+                "pieces": pieces,
                 "keys": Keys(settings.keys),
                 "admission": admission,
-                "metrics": Metrics(bundle),
+                "metrics": metrics,
+                "ledger": ledger,
                 "readiness": readiness,
             }
+            ledger.settle()
 
     send_telemetry = settings.telemetry
     service = Service(
@@ -170,13 +164,15 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     return service
 
 
-def warm_up(bundle: ModelBundle) -> None:
+def warm_up(bundle: ModelBundle, pieces: PiecePredictor) -> None:
     """Makes one prediction of each kind, so that the first request does not wait for what is set up on first use."""
-    piece = np.array([EXAMPLE_FEATURES])
-    bundle.predict_genres(piece)
+    piece = np.array(EXAMPLE_FEATURES)
+    pieces.genre(piece)
+    bundle.predict_genres(piece[None, :])
     for network in bundle.networks:
-        bundle.north_of_20(network, piece)
-    bundle.places.origins(bundle.networks["places"].predict(piece))
+        pieces.north_of_20(network, piece)
+        bundle.north_of_20(network, piece[None, :])
+    bundle.places.origins(pieces.places(piece)[None, :])
 
 
 try:

@@ -1,4 +1,4 @@
-"""What the documentation shows of the forms of a batch."""
+"""What the documentation shows of the bodies that FastAPI does not read itself."""
 
 from typing import Any
 
@@ -7,6 +7,14 @@ from service.schemas import EXAMPLE_ROWS, Batch
 
 BINARY = {"type": "string", "format": "binary"}
 EXAMPLE_CSV = "".join(",".join(map(str, row)) + "\n" for row in EXAMPLE_ROWS)
+
+
+PIECE = {
+    "requestBody": {
+        "required": True,
+        "content": {JSON: {"schema": {"$ref": "#/components/schemas/Piece"}}},
+    }
+}
 
 
 def request_body() -> dict[str, Any]:

@@ -41,7 +41,7 @@ class Columns:
 
 
 class BatchRoute(PredictionRoute):
-    """A route whose endpoint is `(request, body: Rows, query) -> Columns`; headers say the forms of both."""
+    """A route whose endpoint is `(state, body: Rows, query) -> Columns`; headers say the forms of both."""
 
     max_bytes = None
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import numpy as np
 from fastapi import APIRouter, Path, Request, Response
 
-from service.hot_path import DECODED
+from service.hot_path import GIVEN, GivenState
 from service.inference_schemas import (
     InferenceError,
     InferenceLive,
@@ -20,6 +20,7 @@ from service.inference_schemas import (
 )
 from service.predictions import predict_genres, predict_north_of_20
 from service.problems import INFERENCE_PATH, KINDS
+from service.state import State
 from service.tensors import HEAD_LENGTH, INPUT, OUTPUTS, Inference, InferenceRoute, Inferred, require_model
 
 ModelName = Annotated[
@@ -131,14 +132,14 @@ REQUEST_BODY = {
     openapi_extra=REQUEST_BODY,
     responses=BINARY_REPLY,
 )
-def infer(request: Request, body: Annotated[Inference, DECODED], model: ModelName) -> Inferred:
+def infer(state: GivenState, body: Annotated[Inference, GIVEN], model: ModelName) -> Inferred:
     """Predicts for a tensor of rows what `/genre` or `/north-of-20` predicts for a piece.
 
     `features` is FP32 or FP64 with the shape [rows, 68]. Tensors may be binary both ways, by the protocol's extension
     `binary_tensor_data`: the header Inference-Header-Content-Length then says where the JSON head ends. Of
     `probability`, the second column is that of north of 20° N.
     """
-    return _infer(request, body, model)
+    return _infer(state, body, model)
 
 
 @inferences.post(
@@ -149,13 +150,13 @@ def infer(request: Request, body: Annotated[Inference, DECODED], model: ModelNam
     responses=BINARY_REPLY,
 )
 def infer_version(
-    request: Request,
-    body: Annotated[Inference, DECODED],
+    state: GivenState,
+    body: Annotated[Inference, GIVEN],
     model: ModelName,
     version: Version,  # noqa: ARG001
 ) -> Inferred:
     """Does as `/v2/models/{model}/infer` does, if the version is the one that answers."""
-    return _infer(request, body, model)
+    return _infer(state, body, model)
 
 
 def schemas() -> dict[str, Any]:
@@ -164,11 +165,11 @@ def schemas() -> dict[str, Any]:
     return {**schema.pop("$defs"), "InferenceRequest": schema}
 
 
-def _infer(request: Request, body: Inference, model: str) -> Inferred:
+def _infer(state: State, body: Inference, model: str) -> Inferred:
     if model == "genre":
-        genres = predict_genres(request, body.features)
+        genres = predict_genres(state, body.features)
         return Inferred(model, {"genre": genres.genre, "distance": genres.distance}, body)
-    north = predict_north_of_20(request, body.features, body.options)
+    north = predict_north_of_20(state, body.features, body.options)
     return Inferred(model, {"north_of_20": north > 0.5, "probability": np.stack([1 - north, north], axis=1)}, body)
 
 

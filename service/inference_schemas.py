@@ -1,11 +1,11 @@
 """What goes in and comes out by the Open Inference Protocol, version 2."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, FailFast, Field, SkipValidation
 
 from models.features import FEATURE_COUNT
-from service.schemas import EXAMPLE_FEATURES, Feature, ModelVersion, absent
+from service.schemas import EXAMPLE_FEATURES, Feature, ModelVersion, NetworkName, absent
 
 
 class InferenceError(BaseModel):
@@ -103,7 +103,13 @@ class RequestedOutput(BaseModel):
     """An output that is asked for."""
 
     name: Annotated[str, Field(description="The tensor's name.")]
-    parameters: Annotated[Parameters, Field(description="`binary_data` says whether it is to be binary.")] = {}
+    parameters: Annotated[
+        Parameters,
+        Field(
+            description="`binary_data` says whether it is to be binary.",
+            json_schema_extra={"properties": {"binary_data": {"type": "boolean"}}},
+        ),
+    ] = {}
 
 
 class InferenceRequest(BaseModel):
@@ -123,6 +129,9 @@ class InferenceRequest(BaseModel):
         Field(
             description="`binary_data_output` says whether outputs are to be binary; `network` and `calibrated` are "
             "those of /north-of-20.",
+            json_schema_extra={
+                "properties": {"binary_data_output": {"type": "boolean"}, "network": {"enum": [*get_args(NetworkName)]}}
+            },
         ),
     ] = {}
     inputs: Annotated[list[InputTensor], Field(min_length=1, max_length=1, description="The one tensor `features`.")]

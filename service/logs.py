@@ -2,14 +2,21 @@
 
 import json
 import logging
+import select
 import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
+from functools import cache, lru_cache
 from http import HTTPStatus
-from typing import Any
+from typing import Any, TextIO
 
 from starlette.types import Scope
 
-REQUESTS = logging.getLogger("music_origin.requests")
+from service.ledger import Answered
+
+FAILURES = logging.getLogger("music_origin.failures")
+LEVELS = {logging.DEBUG: "debug", logging.INFO: "info", logging.ERROR: "error"}
 PROBES = ("/health/", "/v2/health/")  # they come every few seconds, and whoever sends them knows the answer
 
 
@@ -28,15 +35,14 @@ class JSONFormatter(logging.Formatter):
         return json.dumps(fields)
 
 
-def configure(level: str) -> None:
-    """Sends the lines of requests to stdout in place of uvicorn's own; uvicorn's other lines take the same form.
+def configure() -> None:
+    """Sends failures to stdout; uvicorn's lines take the same form, but for those of requests, which are ours.
 
-    Of these, uvicorn's option --log-level decides.
+    Of the others, uvicorn's option --log-level decides.
     """
     handler = logging.StreamHandler(sys.stdout)
-    REQUESTS.handlers = [handler]
-    REQUESTS.propagate = False
-    REQUESTS.setLevel(level.upper())
+    FAILURES.handlers = [handler]
+    FAILURES.propagate = False
     access = logging.getLogger("uvicorn.access")
     access.handlers, access.propagate = [], False
     if sys.stdout.isatty():
@@ -49,22 +55,67 @@ def configure(level: str) -> None:
 def log_failure(scope: Scope) -> None:
     """Logs the exception that is being handled, with the id of its request."""
     fields = {"request_id": scope["state"]["request_id"], "message": "The request failed."}
-    REQUESTS.error("request %(request_id)s failed", fields, exc_info=True, extra={"fields": fields})
+    FAILURES.error("request %(request_id)s failed", fields, exc_info=True, extra={"fields": fields})
 
 
-def log_request(scope: Scope, route: str, status: int, seconds: float, rows: int) -> None:
-    """Logs one request that has been answered; `route` is the path that it was found by."""
-    level = logging.INFO if status < HTTPStatus.INTERNAL_SERVER_ERROR else logging.ERROR
+class RequestLog:
+    """Writes a line for each request that has been answered, if its level is logged."""
+
+    def __init__(self, stream: TextIO, level: str) -> None:
+        self._stream = stream.buffer
+        self._least_level = logging.getLevelNamesMapping()[level.upper()]
+        self._for_people = stream.isatty()
+
+    def write(self, answered: Sequence[Answered]) -> None:
+        """Writes the lines."""
+        now = datetime.now(UTC)
+        time = f"{now.astimezone():%H:%M:%S}" if self._for_people else now.isoformat(timespec="milliseconds")
+        as_line = _for_people if self._for_people else _as_json
+        lines = [as_line(each, time) for each in answered if _level(each.route, each.status) >= self._least_level]
+        with suppress(OSError, ValueError):  # nobody reads them any more: that is no reason to fail
+            for part in _parts(lines):
+                self._stream.write(part.encode())
+                self._stream.flush()
+
+
+@cache  # routes and statuses are few
+def _level(route: str, status: int) -> int:
     if route.startswith(PROBES):
-        level = logging.DEBUG
-    if REQUESTS.isEnabledFor(level):
-        fields = {
-            "request_id": scope["state"]["request_id"],
-            "method": scope["method"],
-            "path": scope.get("raw_path", b"").decode("latin-1"),
-            "status": status,
-            "milliseconds": round(1000 * seconds, 3),
-            "rows": rows,
-        }
-        sentence = "%(method)s %(path)s %(status)d %(milliseconds).1f ms, rows: %(rows)d, id %(request_id)s"
-        REQUESTS.log(level, sentence, fields, extra={"fields": fields})
+        return logging.DEBUG
+    return logging.INFO if status < HTTPStatus.INTERNAL_SERVER_ERROR else logging.ERROR
+
+
+def _as_json(answered: Answered, time: str) -> str:
+    """Put together by hand, since every request has one; what the client wrote is quoted."""
+    scope, route, status, seconds = answered
+    state = scope["state"]
+    return (
+        f'{{"time": "{time}", "level": "{LEVELS[_level(route, status)]}", "request_id": "{state["request_id"]}", '
+        f'{_quoted(scope["method"], scope["raw_path"])}, "status": {status}, '
+        f'"milliseconds": {1000 * seconds:.3f}, "rows": {state.get("rows", 0)}}}\n'
+    )
+
+
+@lru_cache(maxsize=64)
+def _quoted(method: str, path: bytes) -> str:
+    return f'"method": {json.dumps(method)}, "path": {json.dumps(path.decode("latin-1"))}'
+
+
+def _for_people(answered: Answered, time: str) -> str:
+    scope, route, status, seconds = answered
+    state, path = scope["state"], scope["raw_path"].decode("latin-1")
+    outcome = f"{status} {1000 * seconds:.1f} ms, rows: {state.get('rows', 0)}, id {state['request_id']}"
+    return f"{time} {LEVELS[_level(route, status)].upper()} {scope['method']} {path} {outcome}\n"
+
+
+def _parts(lines: Iterable[str]) -> Iterator[str]:
+    """Whole lines, as many at a time as a pipe takes at once: so lines of several workers never mix."""
+    part: list[str] = []
+    length = 0
+    for line in lines:
+        length += len(line)  # they are ASCII
+        if part and length > select.PIPE_BUF:
+            yield "".join(part)
+            part, length = [], len(line)
+        part.append(line)
+    yield "".join(part)

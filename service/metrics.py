@@ -4,15 +4,21 @@ import hashlib
 import multiprocessing
 import os
 import tempfile
+from collections import defaultdict
+from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
 from models.bundle import ModelBundle
+from service.ledger import Answered
+
+if TYPE_CHECKING:  # when it is imported for real, see below
+    from prometheus_client import Counter
 
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+SIDES = ("not north", "north")
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
@@ -28,13 +34,13 @@ class Metrics:
         self._registry = CollectorRegistry()
         if SHARED_FOLDER not in os.environ:
             ProcessCollector(registry=self._registry)
-        self._requests = Counter(
+        requests = Counter(
             "music_origin_requests",
             "Requests answered, by path, method and status.",
             ("path", "method", "status"),
             registry=self._registry,
         )
-        self._seconds = Histogram(
+        seconds = Histogram(
             "music_origin_request_seconds",
             "Seconds from a request's head to the end of its reply.",
             ("path", "method"),
@@ -47,16 +53,19 @@ class Metrics:
             registry=self._registry,
             multiprocess_mode="livesum",
         )
-        self._rows = Counter("music_origin_rows", "Pieces predicted, by path.", ("path",), registry=self._registry)
+        rows = Counter("music_origin_rows", "Pieces predicted, by path.", ("path",), registry=self._registry)
+        # Their children are few, since routes are, and looking them up takes longer than counting.
+        self._requests, self._seconds, self._rows = cache(requests.labels), cache(seconds.labels), cache(rows.labels)
         genres = Counter("music_origin_genres", "Pieces predicted, by genre.", ("genre",), registry=self._registry)
-        self._genres = [genres.labels(str(genre)) for genre in range(len(bundle.manifest.genres))]
         sides = Counter(
             "music_origin_sides",
             "Pieces predicted, by network and side of 20 degrees north.",
             ("network", "side"),
             registry=self._registry,
         )
-        self._sides = {name: (sides.labels(name, "not north"), sides.labels(name, "north")) for name in bundle.networks}
+        self._predicted: dict[tuple[str, ...], Counter] = {
+            (str(genre),): genres.labels(genre) for genre in range(len(bundle.manifest.genres))
+        } | {(network, side): sides.labels(network, side) for network in bundle.networks for side in SIDES}
         Gauge(
             "music_origin_model_info",
             "The models that answer.",
@@ -69,27 +78,25 @@ class Metrics:
         """Counts a request as in flight."""
         self._in_flight.inc()
 
-    def end_request(self, path: str, method: str, status: int, seconds: float, rows: int) -> None:
-        """Counts a request that has been answered; `path` is a route's, so that there are few."""
-        method = method if method in METHODS else "other"
+    def end_request(self) -> None:
+        """Counts a request as no longer in flight."""
         self._in_flight.dec()
-        self._requests.labels(path, method, str(status)).inc()
-        self._seconds.labels(path, method).observe(seconds)
-        if rows:
-            self._rows.labels(path).inc(rows)
 
-    def count_genres(self, genres: NDArray[np.intp]) -> None:
-        """Counts predicted genres (n,)."""
-        for genre, count in enumerate(np.bincount(genres).tolist()):
-            if count:
-                self._genres[genre].inc(count)
-
-    def count_sides(self, network: str, north_of_20: NDArray[np.bool_]) -> None:
-        """Counts predicted sides (n,)."""
-        north = int(np.count_nonzero(north_of_20))
-        for side, count in zip(self._sides[network], (len(north_of_20) - north, north), strict=True):
-            if count:
-                side.inc(count)
+    def count(self, answered: Sequence[Answered]) -> None:
+        """Counts requests that have been answered. Their routes are few, and so are the labels."""
+        increments: defaultdict[Counter, int] = defaultdict(int)
+        for scope, route, status, seconds in answered:
+            state, method = scope["state"], scope["method"]
+            if method not in METHODS:
+                method = "other"
+            increments[self._requests(route, method, status)] += 1
+            self._seconds(route, method).observe(seconds)
+            if rows := state.get("rows"):
+                increments[self._rows(route)] += rows
+                for labels, predicted in state.get("predicted", {}).items():
+                    increments[self._predicted[labels]] += predicted
+        for counter, increment in increments.items():
+            counter.inc(increment)
 
     def exposition(self, accept: str) -> tuple[bytes, str]:
         """All figures, in the form that the Accept header asks for, and its media type."""

@@ -1,15 +1,17 @@
 """Every request is given an id, timed, counted and logged, and its reply names the id and the model."""
 
 import asyncio
+import random
 import re
 import time
-import uuid
+from collections.abc import Iterable
 from http import HTTPStatus
 
 from fastapi import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service import logs
+from service.ledger import Answered
 from service.problems import problem
 
 SANE_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
@@ -17,11 +19,10 @@ NEEDS_NO_MODEL = "/health/live"
 
 
 class Observation:
-    """Plain ASGI, outermost, so that it sees every reply."""
+    """Plain ASGI, outside of all that may reply or fail."""
 
-    def __init__(self, app: ASGIApp, *, access_log: bool) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self.app = app
-        self.access_log = access_log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes the request on and observes the reply."""
@@ -29,7 +30,7 @@ class Observation:
             return await self.app(scope, receive, send)
         started = time.perf_counter()
         state = scope.setdefault("state", {})
-        request_id = _request_id(scope)
+        request_id = choose_request_id(scope["headers"])
         state["request_id"] = request_id.decode()
         headers = [(b"x-request-id", request_id)]
         if "bundle" in state:
@@ -51,9 +52,8 @@ class Observation:
             return await unavailable(scope, receive, send_named)
         # What GET is answered is answered to HEAD too; it is for the server to leave the body out.
         asked = {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope
-        metrics = state.get("metrics")
-        if metrics:
-            metrics.start_request()
+        if "metrics" in state:
+            state["metrics"].start_request()
         try:
             await self.app(asked, receive, send_named)
         except asyncio.CancelledError:  # the server stops, and has waited as long as it was told to
@@ -66,18 +66,15 @@ class Observation:
             if not complete:
                 raise
         finally:
-            seconds, rows = time.perf_counter() - started, state.get("rows", 0)
-            path = getattr(asked.get("route"), "path", "unmatched")
-            if metrics:
-                metrics.end_request(path, scope["method"], status, seconds, rows)
-            if self.access_log:
-                logs.log_request(scope, path, status, seconds, rows)
+            if "metrics" in state:
+                state["metrics"].end_request()
+                route = getattr(asked.get("route"), "path", "unmatched")
+                state["ledger"].enter(Answered(scope, route, status, time.perf_counter() - started))
 
 
-def _request_id(scope: Scope) -> bytes:
+def choose_request_id(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
     """The client's own id for the request if it is a sane one, else a new one."""
-    for name, value in scope["headers"]:
+    for name, value in headers:
         if name == b"x-request-id" and SANE_ID.fullmatch(value):
-            given: bytes = value
-            return given
-    return uuid.uuid4().hex.encode()
+            return value
+    return b"%032x" % random.getrandbits(128)

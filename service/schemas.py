@@ -1,8 +1,9 @@
 """What goes into the service and what comes out, with examples."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NotRequired
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, FailFast, Field
+from typing_extensions import TypedDict
 
 from models.features import FEATURE_BOUND, FEATURE_COUNT
 
@@ -22,6 +23,9 @@ ModelVersion = Annotated[
         examples=["0123456789ab"],
         pattern="^[0-9a-f]{12}$",
     ),
+]
+Country = Annotated[
+    str | None, Field(description="The country or region; null where it is not known.", examples=["Japan"])
 ]
 Latitude = Annotated[float, Field(ge=-90, le=90, description="Degrees north.", examples=[35.7])]
 Longitude = Annotated[float, Field(ge=-180, le=180, description="Degrees east.", examples=[139.71])]
@@ -88,7 +92,7 @@ class Piece(BaseModel):
     ]
 
 
-class GenrePrediction(BaseModel):
+class GenrePrediction(TypedDict):
     """The genre of a piece: the cluster whose centroid is nearest."""
 
     genre: Annotated[int, Field(ge=0, description="The genre's number; 0 is the largest genre.", examples=[1])]
@@ -103,21 +107,19 @@ class GenrePrediction(BaseModel):
         ),
     ]
     typicality: Typicality
-    warning: Annotated[
-        str | None,
-        Field(
-            description="Only there if the piece is unlike the training data as a whole.",
-            examples=[UNUSUAL],
-            exclude_if=absent,
-        ),
-    ] = None
+    warning: NotRequired[
+        Annotated[
+            str,
+            Field(description="Only there if the piece is unlike the training data as a whole.", examples=[UNUSUAL]),
+        ]
+    ]
     model_version: ModelVersion
 
 
 class NorthOf20Options(BaseModel):
     """How to predict the side of 20° N."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     network: Annotated[
         NetworkName,
@@ -137,7 +139,7 @@ class NorthOf20Options(BaseModel):
     ] = True
 
 
-class NorthOf20Prediction(BaseModel):
+class NorthOf20Prediction(TypedDict):
     """Whether a piece comes from north of 20° N."""
 
     north_of_20: Annotated[bool, Field(description="Whether north of 20° N is the likelier side.", examples=[True])]
@@ -215,7 +217,7 @@ class NorthOf20Batch(BaseModel):
 class OriginOptions(BaseModel):
     """How much to say of the origin."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     top: Annotated[
         int,
@@ -227,25 +229,18 @@ class OriginOptions(BaseModel):
     ] = 5
 
 
-class Place(BaseModel):
-    """A place of the training data: the capital of a country or province."""
-
-    country: Annotated[
-        str | None, Field(description="The country or region; null where it is not known.", examples=["Japan"])
-    ]
-    latitude: Latitude
-    longitude: Longitude
-
-
-class PlaceProbability(Place):
+class PlaceProbability(TypedDict):
     """A place where the piece may come from."""
 
+    country: Country
+    latitude: Latitude
+    longitude: Longitude
     probability: Annotated[
         float, Field(ge=0, le=1, description="How likely the piece comes from here.", examples=[0.139])
     ]
 
 
-class OriginPrediction(BaseModel):
+class OriginPrediction(TypedDict):
     """Where a piece comes from, as far as it resembles the pieces of the places that the network knows."""
 
     places: Annotated[list[PlaceProbability], Field(description="The likeliest places, likeliest first.")]
@@ -264,9 +259,12 @@ class OriginPrediction(BaseModel):
     model_version: ModelVersion
 
 
-class PlaceOfOrigin(Place):
+class PlaceOfOrigin(BaseModel):
     """A place where pieces of a genre come from."""
 
+    country: Country
+    latitude: Latitude
+    longitude: Longitude
     share: Annotated[
         float, Field(ge=0, le=1, description="The share of the genre's training pieces that come from here.")
     ]

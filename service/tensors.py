@@ -75,7 +75,7 @@ class Inferred:
 
 
 class InferenceRoute(PredictionRoute):
-    """A route whose endpoint is `(request, body: Inference, …) -> Inferred`."""
+    """A route whose endpoint is `(state, body: Inference, …) -> Inferred`."""
 
     max_bytes = None
 

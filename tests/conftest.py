@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -119,16 +119,51 @@ class Server:
         return [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
 
 
+WITH_DOOR = ("--http", "service.door:Door")
+
+
+class Twins(httpx.Client):
+    """A client of a server with the door, which demands the very same of a second one that has none."""
+
+    def __init__(self, with_door: httpx.URL, without_door: httpx.Client) -> None:
+        super().__init__(base_url=with_door)
+        self._second = without_door
+
+    def send(self, request: httpx.Request, **options: Any) -> httpx.Response:
+        """Sends the request to both."""
+        request.read()
+        reply = super().send(request, **options)
+        if request.url.path != "/metrics" and not options.get("stream"):
+            assert shown(self._send_to_second(request, reply)) == shown(reply)
+        return reply
+
+    def _send_to_second(self, request: httpx.Request, reply: httpx.Response) -> httpx.Response:
+        url = request.url.copy_with(host=self._second.base_url.host, port=self._second.base_url.port)
+        headers = httpx.Headers(request.headers)
+        headers["X-Request-ID"] = reply.headers["X-Request-ID"]
+        again = httpx.Request(request.method, url, headers=headers, stream=request.stream)
+        return self._second.send(again)
+
+
+def shown(reply: httpx.Response) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+    """All of a reply but its date."""
+    return reply.status_code, [each for each in reply.headers.raw if each[0] != b"date"], reply.content
+
+
 @pytest.fixture(scope="session")
 def run_server(tmp_path_factory: pytest.TempPathFactory) -> RunServer:
     """Starts a real server process on a free port, with further options of uvicorn's and environment variables."""
 
     @contextmanager
     def run(
-        *options: str, app: str = "service.app:app", may_fail: bool = False, **environment: str
+        *options: str,
+        app: str = "service.app:app",
+        http: Sequence[str] = WITH_DOOR,
+        may_fail: bool = False,
+        **environment: str,
     ) -> Iterator[Server]:
         log = tmp_path_factory.mktemp("server") / "log"
-        command = [sys.executable, "-m", "uvicorn", app, "--port", "0", *options]
+        command = [sys.executable, "-m", "uvicorn", app, "--port", "0", *http, *options]
         with (
             log.open("wb") as output,
             subprocess.Popen(command, cwd=ROOT, env=os.environ | environment, stdout=output, stderr=output) as process,
@@ -159,7 +194,11 @@ def start_server(run_server: RunServer) -> StartServer:
 
 
 @pytest.fixture(scope="session")
-def client(start_server: StartServer) -> Iterator[httpx.Client]:
-    """A client of one running service with the committed models."""
-    with start_server() as client:
+def client(run_server: RunServer) -> Iterator[httpx.Client]:
+    """A client of a running service with the committed models: with the door, as it is shipped, and without."""
+    with (
+        run_server() as server,
+        run_server(http=()) as second,
+        Twins(server.client.base_url, second.client) as client,
+    ):
         yield client

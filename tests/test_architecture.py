@@ -24,7 +24,10 @@ ALLOWED = {
         "pydantic",
         "pydantic_core",
         "pydantic_settings",
+        "simdjson",
         "starlette",
+        "typing_extensions",
+        "uvicorn",
     },
     "training": {
         "training",
@@ -46,6 +49,7 @@ WITHIN_MODELS = {
     "origin.py": {"models.features"},
     "predictors.py": {"models.features"},
     "bundle.py": {"models.features", "models.origin", "models.predictors"},
+    "pieces.py": {"models.bundle", "models.features", "models.predictors"},
 }
 
 

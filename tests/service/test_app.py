@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from models.bundle import DEFAULT_BUNDLE, ModelBundle
-from models.origin import Places
-from models.predictors import DenseNetwork, NearestCentroid
+from models.pieces import PiecePredictor
 from service.app import warm_up
 from service.schemas import EXAMPLE_FEATURES
 from tests.conftest import ROOT
@@ -85,7 +84,7 @@ def test_unforeseen_failure_at_the_start_keeps_its_stack_trace() -> None:
     code = """
 import uvicorn
 import service.app
-service.app.warm_up = lambda _: 1 / 0
+service.app.warm_up = lambda *_: 1 / 0
 uvicorn.run("service.app:app", port=0)
 """
     run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
@@ -100,15 +99,22 @@ def test_every_predictor_is_warmed_up(bundle: ModelBundle, monkeypatch: pytest.M
         original = getattr(predictor, method)
 
         def record(self: object, *arguments: object) -> object:
-            warmed.add(self)
+            warmed.add((self, method))
             return original(self, *arguments)
 
         monkeypatch.setattr(predictor, method, record)
 
-    for predictor, method in ((NearestCentroid, "distances"), (DenseNetwork, "predict"), (Places, "origins")):
-        recorded(predictor, method)
-    warm_up(bundle)
-    assert warmed == {bundle.genres, *bundle.networks.values(), bundle.places}
+    pieces = PiecePredictor(bundle)
+    for_rows = {
+        (bundle.genres, "distances"),
+        *((network, "predict") for network in bundle.networks.values()),
+        (bundle.places, "origins"),
+    }
+    for_pieces = {(pieces, "genre"), (pieces, "north_of_20"), (pieces, "places")}
+    for predictor, method in for_rows | for_pieces:
+        recorded(type(predictor), method)
+    warm_up(bundle, pieces)
+    assert warmed == for_rows | for_pieces
 
 
 def test_openapi_describes_every_field_and_parameter(client: httpx.Client) -> None:

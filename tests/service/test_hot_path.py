@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from service.hot_path import MAX_WAITING
+from service.admission import MAX_WAITING
 from service.schemas import EXAMPLE_FEATURES
 from tests.conftest import RunServer, StartServer, module, problem
 
@@ -100,11 +100,11 @@ from service.app import app
 
 predict = service.predictions.predict_genres
 
-def wait(request, features):
+def wait(state, features):
     pathlib.Path("{go}-started-" + uuid.uuid4().hex).touch()
     while not pathlib.Path("{go}").exists():
         time.sleep(0.01)
-    return predict(request, features)
+    return predict(state, features)
 
 service.predictions.predict_genres = wait
 """

@@ -1,0 +1,76 @@
+"""How many predictions are under way, and how long a body is waited for."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from http import HTTPStatus
+from typing import NoReturn
+
+from anyio import CapacityLimiter, to_thread
+from fastapi import Response
+from starlette.exceptions import HTTPException
+
+MAX_WAITING = 32  # large bodies, each of which is held meanwhile
+LAST_SECONDS = 1.0
+
+
+class Admission:
+    """Lets so many predictions be under way at a time, and turns the others away at once."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._under_way = 0
+        self._large = CapacityLimiter(1)
+        self._waiting = 0
+        self._bodies: set[asyncio.Timeout] = set()
+        self._stopping = False
+
+    @property
+    def full(self) -> bool:
+        """Whether there is no place for another prediction."""
+        return self._under_way >= self._limit
+
+    @contextmanager
+    def admitted(self) -> Iterator[None]:
+        """Holds a place. Raises HTTPException (429) if there is none."""
+        if self.full:
+            _turn_away(f"As many predictions are under way as are taken, {self._limit}: send this again later.")
+        self._under_way += 1
+        try:
+            yield
+        finally:
+            self._under_way -= 1
+
+    async def run_large(self, answer: Callable[[], Response]) -> Response:
+        """Makes a reply in a thread, one after the other: Python would do no two at once, and others are to get in.
+
+        Raises HTTPException (429) if many wait already: each holds its body.
+        """
+        if self._waiting >= MAX_WAITING:
+            _turn_away(f"As many large batches wait for their turn as may, {MAX_WAITING}: send this again later.")
+        self._waiting += 1
+        try:
+            return await to_thread.run_sync(answer, limiter=self._large)
+        finally:
+            self._waiting -= 1
+
+    @asynccontextmanager
+    async def in_time(self, seconds: float) -> AsyncIterator[None]:
+        """Raises TimeoutError if a body does not arrive in time, of which there is less once the service is to stop."""
+        async with asyncio.timeout(min(seconds, LAST_SECONDS) if self._stopping else seconds) as timeout:
+            self._bodies.add(timeout)
+            try:
+                yield
+            finally:
+                self._bodies.discard(timeout)
+
+    def stop_waiting(self) -> None:
+        """Gives bodies that have not arrived yet a last moment: the service is about to stop."""
+        self._stopping = True
+        last = asyncio.get_running_loop().time() + LAST_SECONDS
+        for timeout in self._bodies:
+            timeout.reschedule(min(timeout.when() or last, last))
+
+
+def _turn_away(detail: str) -> NoReturn:
+    raise HTTPException(HTTPStatus.TOO_MANY_REQUESTS, detail, {"Retry-After": "1"})

@@ -1,0 +1,34 @@
+"""What every request finds in its state, and what it leaves there."""
+
+from collections.abc import Mapping
+from typing import NotRequired, TypedDict
+
+from models.bundle import ModelBundle
+from models.pieces import PiecePredictor
+from service.access import Keys
+from service.admission import Admission
+from service.ledger import Ledger
+from service.metrics import Metrics
+from service.readiness import Readiness
+from service.settings import Settings
+
+
+class State(TypedDict):
+    """The parts of the service; then, of one request: its id, its rows, what they were predicted to be, and columns.
+
+    `predicted` has the number of rows by genre, as text, or by network and side.
+    """
+
+    settings: Settings
+    bundle: ModelBundle
+    pieces: PiecePredictor
+    keys: Keys
+    admission: Admission
+    metrics: Metrics
+    ledger: Ledger
+    readiness: Readiness
+
+    request_id: NotRequired[str]
+    rows: NotRequired[int]
+    predicted: NotRequired[Mapping[tuple[str, ...], int]]
+    ignored_columns: NotRequired[tuple[int, ...]]
