@@ -161,6 +161,11 @@ RAY = Stack(
     environment="ray",
     program="python",
     arguments=("-m", f"{PEERS}.ray_serve", "{port}"),
+    variables={
+        "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
+        "RAY_AUTH_MODE": "disabled",
+        "RAY_raylet_start_wait_time_s": "90",
+    },
     packages=("ray",),
     pieces={"vector": Ask("/", forms.write_piece, PROBABILITY)},
     batches={"JSON": Ask("/", forms.write_json, PROBABILITY)},

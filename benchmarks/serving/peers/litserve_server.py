@@ -1,4 +1,8 @@
-"""LitServe. `python -m benchmarks.serving.peers.litserve_server PORT`."""
+"""LitServe, with one API server and one worker. `python -m benchmarks.serving.peers.litserve_server PORT`.
+
+Tried: its queue between the two as it is, `fast_queue=True` (over ZeroMQ), and the API server as a thread. On one core
+the first takes the least processor time.
+"""
 
 import sys
 from typing import Any

@@ -1,4 +1,7 @@
-"""MLflow: saves the forward pass as one of its models. `python -m benchmarks.serving.peers.mlflow_model FOLDER`."""
+"""MLflow: saves the forward pass as one of its models. `python -m benchmarks.serving.peers.mlflow_model FOLDER`.
+
+Tried: with a signature of one tensor, and without any, where it makes no array of what comes in by itself.
+"""
 
 import sys
 from typing import Any
