@@ -32,7 +32,7 @@ def main() -> None:
             measure.measure_load(fleet, stacks, options.rounds, figures, often_only=options.quick)
             shares = {} if options.quick else _profile(fleet)
     reached = ratios(figures)
-    print(report.ratio_table(reached))
+    print(report.ratio_table(reached), report.disturbances(figures), sep="\n\n")
     if not options.quick:
         _write(figures, reached, shares, options.rounds)
 
@@ -42,12 +42,12 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--quick", action="store_true", help="only what ratios need, of what starts soon; writes nothing"
     )
-    parser.add_argument("--rounds", type=int, help="16, or 6 if quick")
-    parser.add_argument("--starts", type=int, help="how often each is started to measure that: 5, or 2 if quick")
+    parser.add_argument("--rounds", type=int, help="12, or 5 if quick")
+    parser.add_argument("--starts", type=int, help="how often each is started to measure that: 4, or 2 if quick")
     parser.add_argument("--stacks", type=_stacks, metavar="NAME,…", help=", ".join(stack.name for stack in STACKS))
     options = parser.parse_args()
-    options.rounds = options.rounds or (6 if options.quick else 16)
-    options.starts = options.starts or (2 if options.quick else 5)
+    options.rounds = options.rounds or (5 if options.quick else 12)
+    options.starts = options.starts or (2 if options.quick else 4)
     options.stacks = options.stacks or (QUICK if options.quick else STACKS)
     return options
 

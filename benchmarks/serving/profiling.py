@@ -16,12 +16,14 @@ PY_SPY = Path(sys.executable).with_name("py-spy")
 SECONDS = 10
 RATE = 500
 OTHER = "other"
+DOOR = "the door: way, keys, limits, query, body"
+SERVER = "uvicorn, httptools and the event loop"
 
 # The first pair that a frame has both parts of tells its group: a part of its file's name, and one of its function's.
 GROUPS = (
-    ("uvloop", "", "uvicorn, httptools and the event loop"),
-    ("asyncio/", "", "uvicorn, httptools and the event loop"),
-    ("uvicorn/", "", "uvicorn, httptools and the event loop"),
+    ("uvloop", "", SERVER),
+    ("asyncio/", "", SERVER),
+    ("uvicorn/", "", SERVER),
     ("service/logs.py", "", "log"),
     ("logging/", "", "log"),
     ("service/metrics.py", "", "metrics"),
@@ -30,13 +32,14 @@ GROUPS = (
     ("models/", "", "prediction"),
     ("numpy/", "", "prediction"),
     ("service/predictions.py", "", "prediction"),
+    ("service/", "read_body", DOOR),
     ("service/", "decode", "decoding"),
     ("service/", "read_", "decoding"),
     ("service/rows.py", "", "decoding"),
     ("service/", "encode", "encoding"),
     ("service/", "dump", "encoding"),
     ("service/", "write_", "encoding"),
-    ("service/", "", "the door: way, keys, limits, query, body"),
+    ("service/", "", DOOR),
     ("pydantic", "", "decoding"),
     ("starlette/", "", "FastAPI and Starlette"),
     ("fastapi/", "", "FastAPI and Starlette"),

@@ -33,6 +33,16 @@ def ratio_table(ratios: Iterable[Ratio]) -> str:
     )
 
 
+def disturbances(figures: Figures) -> str:
+    """How much came between, and whether requests failed."""
+    windows = [window for by_round in figures.windows.values() for window in by_round.values()]
+    return (
+        f"Windows: {len(windows)} kept, {figures.kept_though_disturbed} of them disturbed by others; "
+        f"{figures.thrown_away} thrown away. Requests that failed (400 and above, or no reply): "
+        f"{sum(window.failures for window in windows)}."
+    )
+
+
 def results(figures: Figures, ratios: Sequence[Ratio], profile: Mapping[str, float] | str, number: int) -> str:
     """Everything, after so many rounds."""
     return f"""# Serving, measured
@@ -104,9 +114,9 @@ every {plan.SELDOM}th round. Starts take turns likewise, after one that is not c
 in nanoseconds, of all threads of all processes of a server.
 
 A window is thrown away, and measured again up to {measure.TRIES - 1} times, if all others, the hypervisor among them,
-had more than {measure.MAX_OTHERS:g} of a core: {figures.thrown_away} of {_count(figures)} were, and
-{figures.kept_though_disturbed} more were disturbed each time and the least disturbed was kept. Requests that failed
-(400 and above, or no reply): {_failures(figures)}.
+had more than {measure.MAX_OTHERS:g} of a core; where they always had, the least disturbed is kept.
+
+{disturbances(figures)}
 
 {_restarts(figures)}This service runs as `make serve` starts it, with all that is on by default: request ids,
 metrics, limits, and a log of every request, to a file. No peer has an access log, and each has the best of the settings
@@ -232,14 +242,6 @@ def _machine() -> str:
     model = next((line.partition(": ")[2] for line in lines if line.startswith("model name")), platform.machine())
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
     return f"{model}, {os.cpu_count()} CPUs, {memory:.0f} GB, {platform.system()} {platform.release()},"
-
-
-def _count(figures: Figures) -> int:
-    return sum(map(len, figures.windows.values())) + figures.thrown_away
-
-
-def _failures(figures: Figures) -> int:
-    return sum(window.failures for windows in figures.windows.values() for window in windows.values())
 
 
 def _installed(stack: Stack) -> str:

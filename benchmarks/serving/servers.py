@@ -17,6 +17,7 @@ from benchmarks.serving.forms import Ask, Body, Rows
 from benchmarks.serving.stacks import Stack
 
 PATIENCE = 90.0
+GRACE = 3.0
 
 
 class ServerError(Exception):
@@ -63,7 +64,7 @@ class Server:
         self.resume()
         self._process.terminate()
         with suppress(subprocess.TimeoutExpired):
-            self._process.wait(10)
+            self._process.wait(GRACE)
         for process in processes:
             _signal(process, signal.SIGKILL)
         self._process.wait()
