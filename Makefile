@@ -9,7 +9,7 @@ ENGINE ?= $(firstword $(notdir $(shell command -v podman docker 2>/dev/null)))
 IMAGE ?= music-origin
 BIN := .venv/bin
 
-.PHONY: serve extras test check train report bench bench-training selection image lock clean
+.PHONY: serve extras test check train report bench bench-quick bench-training selection image lock clean
 
 serve: .venv/serve.installed
 	exec env OPENBLAS_NUM_THREADS=1 $(BIN)/uvicorn service.app:app --http service.door:Door --host $(HOST) --port $(PORT) \
@@ -29,7 +29,10 @@ train report: .venv/training.installed
 	$(BIN)/python -m training
 
 bench: .venv/dev.installed
-	$(BIN)/python -m benchmarks.startup
+	$(BIN)/python -m benchmarks.serving
+
+bench-quick: .venv/dev.installed
+	$(BIN)/python -m benchmarks.serving --quick
 
 bench-training: .venv/dev.installed
 	$(BIN)/python -m benchmarks.training
@@ -59,4 +62,4 @@ lock: .venv/dev.installed
 	$(COMPILE) --upgrade --constraint requirements/dev.txt --output-file requirements/serve.txt
 
 clean:
-	rm -rf .venv
+	rm -rf .venv .bench

@@ -1,0 +1,1 @@
+"""The service under load, beside what else one would serve this model with."""
