@@ -20,12 +20,10 @@ def draw_all(figures: Figures) -> Mapping[str, Figure]:
 
 def rates(figures: Figures) -> Figure:
     """Requests a second of every stack, one vector each."""
-    measured = {
-        stack: rounds(figures, vector(stack, 16), lambda window: window.rate) for stack in STACKS if stack.pinned
-    }
-    found = sorted(
-        ((stack, quartiles(values)) for stack, values in measured.items() if values), key=lambda each: each[1][1]
-    )
+    measured = [
+        (stack, rounds(figures, vector(stack, 16), lambda window: window.rate)) for stack in STACKS if stack.pinned
+    ]
+    found = sorted(((stack, quartiles(values)) for stack, values in measured if values), key=lambda each: each[1][1])
     figure = Figure(figsize=(8, 0.35 * len(found) + 1.2))
     axes = figure.subplots()
     for position, (stack, (lower, median, upper)) in enumerate(found):

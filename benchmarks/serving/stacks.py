@@ -54,7 +54,10 @@ OURS = Stack(
     environment="music-origin",
     program="uvicorn",
     # As `make serve` starts it.
-    arguments=("service.app:app", "--host", "127.0.0.1", "--port", "{port}", "--timeout-graceful-shutdown", "8"),
+    arguments=(
+        *("service.app:app", "--http", "service.door:Door", "--host", "127.0.0.1", "--port", "{port}"),
+        *("--timeout-graceful-shutdown", "8"),
+    ),
     packages=("fastapi", "uvicorn", "numpy"),
     pieces={
         "vector": Ask("/north-of-20?network=hidden", forms.write_piece, PROBABILITY, forms.calibrated),
