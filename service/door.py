@@ -1,67 +1,71 @@
-"""The door: what asks for one piece and is right in every way is answered here, where its bytes arrive.
+"""The door: a request for one piece that is right in every way is answered here, where its bytes arrive.
 
-This is uvicorn's own HTTP protocol but for requests that it holds back while they are parsed, to answer all that came
-at once together: `uvicorn service.app:app --http service.door:Door`. What is not plainly right goes on to FastAPI as it
-came: an unusual header, a body that is still on its way, what are not 68 numbers. There it is answered by the same
-endpoint, or told what is wrong. So the door refuses nothing and has no words of its own, and the service gives the same
-bytes with it and without it.
+This is uvicorn's own HTTP protocol but for what it does not pass on to it: `uvicorn service.app:app --http
+service.door:Door`. What is not plainly right goes on to FastAPI as it came: an unusual header, a body that does not
+follow at once, what are not 68 numbers. There it is answered by the same endpoint, or told what is wrong. So the door
+refuses nothing and has no words of its own, and the service gives the same bytes with it and without it.
 """
 
 import threading
 import time
+from asyncio import TimerHandle
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NamedTuple, cast
 
 import numpy as np
 import simdjson
+from fastapi.exceptions import RequestValidationError
+from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from pydantic_core import to_json
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from models.features import FEATURE_BOUND, FEATURE_COUNT
 from models.pieces import Piece
 from service import predictions
-from service.hot_path import MAX_PIECE_BYTES, PredictionRoute, ReadOptions, options_reader
+from service.hot_path import MAX_PIECE_BYTES, PredictionRoute, options_reader
 from service.ledger import Answered
-from service.observation import choose_request_id
+from service.observation import new_request_id, sane_request_id
 from service.state import State
 
-JSON = b"application/json"
-UNUSUAL = frozenset({b"content-encoding", b"expect", b"origin", b"upgrade"})
+END_OF_HEAD = b"\r\n\r\n"
+MAX_HEAD_BYTES = 2048
+PATIENCE = 0.05  # seconds: many clients send the body by itself, right after the head
+UNUSUAL = frozenset({b"content-encoding", b"expect", b"origin", b"transfer-encoding", b"upgrade"})
 
-
-class Operation(NamedTuple):
-    """What a route does with a piece."""
-
-    path: str
-    endpoint: Callable[..., Any]
-    read_options: ReadOptions
-
-
-OPERATIONS = {
-    route.path.encode(): Operation(route.path, route.endpoint, options_reader(route.endpoint))
+ROUTES = {
+    route.path.encode(): (route, options_reader(route.endpoint))
     for route in predictions.router.routes
     if isinstance(route, PredictionRoute)
 }
 
 
-@dataclass(slots=True)
-class Held:
-    """A request that uvicorn has not been told of."""
+class Head(NamedTuple):
+    """What the head of a request for one piece asks for."""
+
+    path: str
+    endpoint: Callable[..., Any]
+    options: Mapping[str, Any]
+    headers: list[tuple[bytes, bytes]]
+    request_id: bytes | None
+    length: int
+
+
+class Held(NamedTuple):
+    """A whole request that uvicorn has not been told of."""
 
     door: "Door"
-    operation: Operation
     state: State
-    query: bytes
-    body: bytes = b""
-    whole: bool = False
+    head: Head
+    request: bytes
+    body: bytes
 
 
 class Turn(threading.local):
     """What has come in a turn of the event loop, of which a thread has one."""
 
     def __init__(self) -> None:
-        self.waiting: list[Held] = []
+        self.held: list[Held] = []
         self.parse = simdjson.Parser().parse
 
 
@@ -71,132 +75,128 @@ TURN = Turn()
 class Door(HttpToolsProtocol):
     """One connection."""
 
-    held: Held | None = None
+    passed_on = False  # whether uvicorn has been told of a part of a request
+    holding = False
+    begun = b""  # a request whose body has not come yet
+    patience: TimerHandle | None = None
     started: float
 
     def data_received(self, data: bytes) -> None:
-        """Takes bytes. A request of which more are to come is not held back any longer."""
-        self.started = time.perf_counter()
-        super().data_received(data)
-        if self.held and not self.held.whole:
-            self.hand_over(self.held)
+        """Holds a request for one piece until all that came at the same time are here; passes on all else."""
+        if self.holding:
+            answer_held()
+        if self.patience:
+            data = self._taken_up() + data
+        else:
+            self.started = time.perf_counter()
+        end = data.find(END_OF_HEAD) + len(END_OF_HEAD)
+        head = read_head(data[:end]) if len(END_OF_HEAD) <= end <= MAX_HEAD_BYTES and self._may_reply() else None
+        state = cast(State, self.app_state)
+        missing = end + head.length - len(data) if head and _is_admitted(head, state) else -1
+        if head and missing == 0:
+            self._unset_keepalive_if_required()
+            self._hold(Held(self, state.copy(), head, data, data[end:]))
+        elif missing > 0:
+            self._unset_keepalive_if_required()
+            self.begun, self.patience = data, self.loop.call_later(PATIENCE, self._pass_on_begun)
+        else:
+            super().data_received(data)
 
     def on_message_begin(self) -> None:
-        """Begins with a request, once the one before it has its reply."""
-        if self.held:
-            answer_waiting()
+        """Is told by the parser that a request begins."""
+        self.passed_on = True
         super().on_message_begin()
 
-    def on_headers_complete(self) -> None:
-        """Holds the request back if it may be one to answer here."""
-        path, _, query = self.url.partition(b"?")
-        operation = OPERATIONS.get(path)
-        if operation and self._is_plain(query) and self._may_reply():
-            self.held = Held(self, operation, self._state, query)
-        else:
-            super().on_headers_complete()
-
-    def on_body(self, body: bytes) -> None:
-        """Keeps a part of the body."""
-        if self.held:
-            self.held.body += body
-        else:
-            super().on_body(body)
-
     def on_message_complete(self) -> None:
-        """Lets the request wait for the others that have come at the same time."""
-        if self.held:
-            self.held.whole = True
-            if not TURN.waiting:
-                self.loop.call_soon(answer_waiting)
-            TURN.waiting.append(self.held)
-        else:
-            super().on_message_complete()
+        """Is told by the parser that a request is whole."""
+        self.passed_on = False
+        super().on_message_complete()
 
     def shutdown(self) -> None:
         """Ends the connection after its last reply."""
-        answer_waiting()
+        answer_held()
+        self._pass_on_begun()
         super().shutdown()
 
-    def hand_over(self, held: Held) -> None:
-        """Tells uvicorn of the request."""
-        self.held = None
-        super().on_headers_complete()
-        if held.body:
-            super().on_body(held.body)
-        if held.whole:
-            super().on_message_complete()
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forgets what the client does not wait for any more."""
+        self._taken_up()
+        super().connection_lost(exc)
 
-    def write(self, held: Held, content: bytes) -> None:
+    def reply(self, held: Held, content: bytes) -> None:
         """Writes the reply, and takes down that it was given."""
-        self.held = None
-        request_id, path = choose_request_id(self.headers), held.operation.path
-        head = (
-            b"content-length: %d\r\ncontent-type: application/json\r\nx-request-id: %b\r\nx-model-version: %b\r\n\r\n"
-            % (len(content), request_id, held.state["bundle"].version.encode())
+        path, state = held.head.path, held.state
+        request_id = held.head.request_id or new_request_id()
+        self.transport.write(
+            b"HTTP/1.1 200 OK\r\n%bcontent-length: %d\r\ncontent-type: application/json\r\n"
+            b"x-request-id: %b\r\nx-model-version: %b\r\n\r\n%b"
+            % (
+                b"".join([b"%b: %b\r\n" % header for header in self.server_state.default_headers]),
+                len(content),
+                request_id,
+                state["bundle"].version.encode(),
+                content,
+            )
         )
-        first = [b"HTTP/1.1 200 OK\r\n", *(b"%b: %b\r\n" % header for header in self.server_state.default_headers)]
-        self.transport.write(b"".join([*first, head, content]))
-        held.state["request_id"] = request_id.decode()
-        request = {"method": "POST", "raw_path": path.encode(), "state": held.state}
-        held.state["ledger"].enter(Answered(request, path, 200, time.perf_counter() - self.started))
+        state["request_id"] = request_id.decode()
+        request = {"method": "POST", "raw_path": path.encode(), "state": state}
+        state["ledger"].enter(Answered(request, path, 200, time.perf_counter() - self.started))
         self.on_response_complete()
 
-    @property
-    def _state(self) -> State:
-        return cast(State, self.scope["state"])
-
-    def _is_plain(self, query: bytes) -> bool:
-        """Whether the head of the request asks for nothing out of the ordinary."""
-        headers = dict(self.headers)
-        return (
-            self.parser.get_method() == b"POST"
-            and self.parser.get_http_version() == "1.1"
-            and self.parser.should_keep_alive()
-            and b"#" not in query
-            and len(headers) == len(self.headers)
-            and UNUSUAL.isdisjoint(headers)
-            and _is_json(headers)
-        )
+    def pass_on(self, held: Held) -> None:
+        """Tells uvicorn of the request."""
+        super().data_received(held.request)
 
     def _may_reply(self) -> bool:
-        """Whether the client may ask, and be answered at once."""
-        state, earlier = self._state, self.cycle
+        """Whether no other request of this connection is under way, and the client takes replies."""
+        earlier = self.cycle
         return (
-            "bundle" in state
-            and not state["settings"].telemetry  # FastAPI's tells of what FastAPI answers
-            and state["keys"].authorized(self.headers)
-            and not state["admission"].full
+            not self.passed_on
             and (earlier is None or earlier.response_complete)
             and not self.flow.write_paused
+            and self.limit_concurrency is None
         )
 
+    def _hold(self, held: Held) -> None:
+        self.holding = True
+        if not TURN.held:
+            self.loop.call_soon(answer_held)
+        TURN.held.append(held)
 
-def answer_waiting() -> None:
-    """Answers all requests that wait, or hands them over.
+    def _taken_up(self) -> bytes:
+        """What has come of a request whose body was waited for."""
+        if self.patience:
+            self.patience.cancel()
+        begun, self.begun, self.patience = self.begun, b"", None
+        return begun
+
+    def _pass_on_begun(self) -> None:
+        if begun := self._taken_up():
+            super().data_received(begun)
+
+
+def answer_held() -> None:
+    """Answers all requests that are held, or passes them on.
 
     No reply is written before all are there: after a system call, the processor has lost its way in what comes next.
     """
-    waiting, TURN.waiting = TURN.waiting, []
-    contents = [reply_to(held) for held in waiting]
-    for held, content in zip(waiting, contents, strict=True):
+    together, TURN.held = TURN.held, []
+    contents = [content_of(held) for held in together]
+    for held, content in zip(together, contents, strict=True):
         door = held.door
+        door.holding = False
         if door.transport.is_closing():
-            door.held = None
-        elif content is None:
-            door.hand_over(held)
+            continue
+        if content is None:
+            door.pass_on(held)
         else:
-            door.write(held, content)
+            door.reply(held, content)
 
 
-def reply_to(held: Held) -> bytes | None:
-    """The reply to a request, if its query and body are sound."""
-    operation, state = held.operation, held.state
-    if len(held.body) > min(MAX_PIECE_BYTES, state["settings"].max_body_bytes):
-        return None
+def content_of(held: Held) -> bytes | None:
+    """The reply's content, if the body is sound."""
     try:
-        piece = read_piece(held.body)
-        return to_json(operation.endpoint(state, piece, **operation.read_options(held.query)))
+        return to_json(held.head.endpoint(held.state, read_piece(held.body), **held.head.options))
     except Exception:  # whatever it is, FastAPI's way meets it too, and has words for it
         return None
 
@@ -214,6 +214,62 @@ def read_piece(body: bytes) -> Piece:
     return piece
 
 
-def _is_json(headers: Mapping[bytes, bytes]) -> bool:
-    given = headers.get(b"content-type", b"")
-    return given == JSON or given.partition(b";")[0].strip().lower() == JSON
+@lru_cache(maxsize=256)
+def read_head(head: bytes) -> Head | None:
+    """What a head asks for, if that is a prediction for one piece and nothing out of the ordinary.
+
+    Clients begin their requests alike, so what a head says need not be found out anew each time.
+    """
+    parts = _HeadParts()
+    parser = HttpRequestParser(parts)
+    try:
+        parser.feed_data(head)
+    except (HttpParserError, HttpParserUpgrade):
+        return None
+    path, _, query = parts.url.partition(b"?")
+    headers = dict(parts.headers)
+    length = headers.get(b"content-length", b"")
+    if not (
+        path in ROUTES
+        and parser.get_method() == b"POST"
+        and parser.get_http_version() == "1.1"
+        and parser.should_keep_alive()
+        and b"#" not in query
+        and len(headers) == len(parts.headers)
+        and UNUSUAL.isdisjoint(headers)
+        and headers.get(b"content-type", b"").partition(b";")[0].strip().lower() == b"application/json"
+        and length.isdigit()
+        and int(length) <= MAX_PIECE_BYTES
+    ):
+        return None
+    route, read_options = ROUTES[path]
+    try:
+        options = read_options(query)
+    except RequestValidationError:
+        return None
+    return Head(route.path, route.endpoint, options, parts.headers, sane_request_id(parts.headers), int(length))
+
+
+class _HeadParts:
+    """What httptools finds in a head."""
+
+    def __init__(self) -> None:
+        self.url = b""
+        self.headers: list[tuple[bytes, bytes]] = []
+
+    def on_url(self, url: bytes) -> None:
+        self.url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.headers.append((name.lower(), value))
+
+
+def _is_admitted(head: Head, state: State) -> bool:
+    """Whether the client may ask this now."""
+    return (
+        "bundle" in state
+        and not state["settings"].telemetry  # FastAPI's tells of what FastAPI answers
+        and head.length <= state["settings"].max_body_bytes
+        and state["keys"].authorized(head.headers)
+        and not state["admission"].full
+    )

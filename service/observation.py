@@ -30,7 +30,7 @@ class Observation:
             return await self.app(scope, receive, send)
         started = time.perf_counter()
         state = scope.setdefault("state", {})
-        request_id = choose_request_id(scope["headers"])
+        request_id = sane_request_id(scope["headers"]) or new_request_id()
         state["request_id"] = request_id.decode()
         headers = [(b"x-request-id", request_id)]
         if "bundle" in state:
@@ -72,9 +72,11 @@ class Observation:
                 state["ledger"].enter(Answered(scope, route, status, time.perf_counter() - started))
 
 
-def choose_request_id(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
-    """The client's own id for the request if it is a sane one, else a new one."""
-    for name, value in headers:
-        if name == b"x-request-id" and SANE_ID.fullmatch(value):
-            return value
+def sane_request_id(headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:
+    """The client's own id for the request, if there is a sane one."""
+    return next((value for name, value in headers if name == b"x-request-id" and SANE_ID.fullmatch(value)), None)
+
+
+def new_request_id() -> bytes:
+    """An id that no other request has."""
     return b"%032x" % random.getrandbits(128)

@@ -37,6 +37,7 @@ class Server:
             (folder / name).write_text(content % places)
         own = {
             "OPENBLAS_NUM_THREADS": "1",
+            "PYTHONDONTWRITEBYTECODE": "",  # what is compiled at the first start is there for the next ones
             "PYTHONPATH": str(ROOT),
             "PATH": os.pathsep.join([str(Path(command[0]).parent), os.environ["PATH"]]),
         }
