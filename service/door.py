@@ -205,7 +205,8 @@ def read_piece(body: bytes) -> Piece:
     """The features (68,) in an object that has nothing else. Fails in many ways for anything else."""
     document: Any = TURN.parse(body)
     features = document["features"]
-    if len(document) != 1 or len(features) != FEATURE_COUNT or body.count(b"[") != 1:  # it flattens what is nested
+    # simdjson would flatten what is nested, and skips a byte order mark.
+    if len(document) != 1 or len(features) != FEATURE_COUNT or body.count(b"[") != 1 or body[0] > 127:
         raise ValueError("not a piece")
     piece: Piece = np.frombuffer(features.as_buffer(of_type="d"))
     # Where the sum of the squares is within the square of the bound, each number is within the bound.

@@ -54,7 +54,7 @@ def _parse_batch(body: bytes, brackets: int) -> NDArray[np.float64]:
     """The rows (n, 68) of a sound batch, without an object for each number. Fails for anything else."""
     document: Any = simdjson.Parser().parse(body)
     features = _parse_table(document["features"], brackets)
-    if len(document) != 1 or features.shape[1] != FEATURE_COUNT:
+    if len(document) != 1 or features.shape[1] != FEATURE_COUNT or body[0] > 127:  # it skips a byte order mark
         raise ValueError("not a batch")
     if not -FEATURE_BOUND <= features.min() <= features.max() <= FEATURE_BOUND:
         raise ValueError("out of bounds")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import re
 import subprocess
 import sys
@@ -33,6 +34,37 @@ def problem(reply: httpx.Response, status: int) -> dict[str, Any]:
     body: dict[str, Any] = reply.json(parse_constant=pytest.fail)
     assert body["status"] == status
     return body
+
+
+def damaged(body: bytes, count: int) -> Iterator[bytes]:
+    """The body so many times, each time with a few bytes changed, many so that it is still in order."""
+    generator = random.Random(5)
+    pieces = (
+        b"",
+        b"0",
+        b"-",
+        b".",
+        b"e",
+        b"E+2",
+        b"1",
+        b",",
+        b"[",
+        b"]",
+        b"{",
+        b"}",
+        b'"',
+        b"\\",
+        b" ",
+        b"\n",
+        b"\x00",
+        b"\xef\xbb\xbf",
+    )
+    for _ in range(count):
+        changed = bytearray(body)
+        for _ in range(generator.randint(1, 3)):
+            place = generator.choice((0, len(changed), *[generator.randrange(len(changed))] * 8))
+            changed[place : place + generator.randint(0, 2)] = generator.choice(pieces)
+        yield bytes(changed)
 
 
 def assert_close(reply: Any, expected: Any) -> None:

@@ -17,6 +17,7 @@ ALLOWED = {
         "numpy",
         "anyio",
         "fastapi",
+        "httptools",
         "markdown_it",
         "mimeparse",
         "prometheus_client",

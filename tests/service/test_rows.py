@@ -7,10 +7,13 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
+from fastapi.exceptions import RequestValidationError
 
 from models.features import Floats
+from service import rows
 from service.forms import ARROW, CSV, JSON, NPY
-from tests.conftest import problem
+from service.schemas import EXAMPLE_FEATURES
+from tests.conftest import damaged, problem
 from tests.service.test_arrow import as_arrow
 from tests.service.test_forms import PATHS, ROWS, WRITERS, as_csv, as_npy, columns_of, post
 
@@ -198,3 +201,31 @@ def test_huge_shape_is_refused_before_anything_is_made_of_it(client: httpx.Clien
     header = f"{{'descr': '<f8', 'fortran_order': False, 'shape': {shape}, }}".ljust(117).encode() + b"\n"
     content = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header
     assert "at most 10000 rows" in problem(post(client, "/genre/batch", content, NPY), 413)["detail"]
+
+
+def test_pydantic_takes_every_batch_that_the_quick_way_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = 0
+    for body in damaged(json.dumps({"features": [EXAMPLE_FEATURES] * 3}).encode(), 5000):
+        with monkeypatch.context() as patch:
+            patch.setattr(rows, "_validate_batch", lambda _: None)
+            quick = rows.read_json(body, 1000)
+        if quick is not None:
+            taken += 1
+            assert quick.features.tolist() == rows.validate_batch(body).features
+    assert taken > 100
+
+
+def test_cell_by_cell_takes_all_lines_that_the_quick_way_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = 0
+    for body in damaged("\n".join([",".join(map(str, EXAMPLE_FEATURES))] * 3).encode(), 5000):
+        with monkeypatch.context() as patch:
+            patch.setattr(rows, "_read_cells", lambda _: 1 / 0)
+            try:
+                quick = rows.read_csv(body, 1000)
+            except (ZeroDivisionError, RequestValidationError):
+                continue
+        taken += 1
+        with monkeypatch.context() as patch:
+            patch.setattr(rows, "_parse_lines", lambda *_: 1 / 0)
+            assert rows.read_csv(body, 1000).features.tolist() == quick.features.tolist()
+    assert taken > 300
