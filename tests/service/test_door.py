@@ -86,7 +86,7 @@ ELSEWHERE: dict[str, Sequence[bytes | float]] = {
     "HTTP/1.0": [request(line="POST /genre HTTP/1.0")],
     "no type": [request(kind=None)],
     "another type": [request(kind="text/csv")],
-    "header twice": [request(PIECE, "Content-Type: text/csv")],
+    "header twice": [request(PIECE, "Content-Type: application/json", kind="text/csv")],
     "gzip": [request(gzip.compress(PIECE, mtime=0), "Content-Encoding: gzip")],
     "origin": [request(PIECE, "Origin: https://example.org")],
     "chunked": [
@@ -179,6 +179,21 @@ def test_requests_in_one_go_are_answered_in_turn(servers: list[httpx.Client], se
     assert with_door == without_door
 
 
+def test_request_within_a_body_is_a_part_of_that(servers: list[httpx.Client]) -> None:
+    sent = [request(b"", line="POST /genre/batch HTTP/1.1", length=len(request())), 0.05, request()]
+    with_door, without_door = (replies(server, sent, 1) for server in servers[:2])
+    assert with_door == without_door
+    assert with_door[0][0] == 422
+
+
+def test_request_waits_for_the_reply_to_the_one_before(servers: list[httpx.Client]) -> None:
+    batch = json.dumps({"features": [EXAMPLE_FEATURES] * 3000}).encode()
+    sent = [request(batch, line="POST /genre/batch HTTP/1.1"), 0.01, request()]
+    with_door, without_door = (replies(server, sent, 2) for server in servers[:2])
+    assert with_door == without_door
+    assert b"distances" in with_door[1][2]
+
+
 def test_client_that_expects_leave_to_go_on_gets_it(servers: list[httpx.Client]) -> None:
     head = request(b"", "Expect: 100-continue", length=len(PIECE))
     with_door, without_door = (replies(server, [head, 0.2, PIECE], 2) for server in servers[:2])
@@ -233,15 +248,16 @@ def test_no_more_are_answered_than_uvicorn_is_told_to(run_server: RunServer) -> 
     assert status == 503
 
 
-def test_service_that_stops_answers_what_has_begun(run_server: RunServer) -> None:
-    with run_server() as server:
+def test_service_that_stops_answers_what_has_begun(run_server: RunServer, tmp_path: Path) -> None:
+    patient = module(tmp_path, "import service.door\nfrom service.app import app\nservice.door.PATIENCE = 60\n")
+    with run_server(**patient) as server:
         address = (server.client.base_url.host, server.client.base_url.port or 80)
         with socket.create_connection(address, timeout=30) as connection:
             head, body = parted(request(), END_OF_HEAD)
             connection.sendall(head)
-            time.sleep(PATIENCE / 4)
+            time.sleep(0.1)
             server.process.terminate()
-            time.sleep(PATIENCE / 4)
+            time.sleep(0.4)
             connection.sendall(body)
             assert read_reply(connection)[0] == 200
         server.process.wait(timeout=30)
