@@ -16,6 +16,7 @@ from service.door import MAX_HEAD_BYTES, PATIENCE, read_piece
 from service.hot_path import MAX_PIECE_BYTES, validate_piece
 from service.schemas import EXAMPLE_FEATURES
 from tests.conftest import RunServer, damaged, module
+from tests.service.test_hot_path import LARGE, WAITING
 
 PIECE = json.dumps({"features": EXAMPLE_FEATURES}).encode()
 PASSED_ON = 418
@@ -180,18 +181,36 @@ def test_requests_in_one_go_are_answered_in_turn(servers: list[httpx.Client], se
 
 
 def test_request_within_a_body_is_a_part_of_that(servers: list[httpx.Client]) -> None:
-    sent = [request(b"", line="POST /genre/batch HTTP/1.1", length=len(request())), 0.05, request()]
+    sent: Sequence[bytes | float] = [
+        request(b"", line="POST /genre/batch HTTP/1.1", length=len(request())),
+        0.05,
+        request(),
+    ]
     with_door, without_door = (replies(server, sent, 1) for server in servers[:2])
     assert with_door == without_door
     assert with_door[0][0] == 422
 
 
-def test_request_waits_for_the_reply_to_the_one_before(servers: list[httpx.Client]) -> None:
-    batch = json.dumps({"features": [EXAMPLE_FEATURES] * 3000}).encode()
-    sent = [request(batch, line="POST /genre/batch HTTP/1.1"), 0.01, request()]
-    with_door, without_door = (replies(server, sent, 2) for server in servers[:2])
+def test_request_within_a_header_is_a_part_of_that(servers: list[httpx.Client]) -> None:
+    sent: Sequence[bytes | float] = [b"POST /health/live HTTP/1.1\r\nX-Note: ", 0.05, request()]
+    with_door, without_door = (replies(server, sent, 1) for server in servers[:2])
     assert with_door == without_door
-    assert b"distances" in with_door[1][2]
+    assert with_door[0][0] == 405
+
+
+def test_request_waits_for_the_reply_to_the_one_before(run_server: RunServer, tmp_path: Path) -> None:
+    go = tmp_path / "go"
+    with run_server(**module(tmp_path, WAITING.format(go=go))) as server:
+        address = (server.client.base_url.host, server.client.base_url.port or 80)
+        with socket.create_connection(address, timeout=30) as connection:
+            connection.sendall(request(LARGE, line="POST /genre/batch HTTP/1.1"))
+            while not [*tmp_path.glob("go-started-*")]:
+                time.sleep(0.01)
+            connection.sendall(request(line="POST /origin HTTP/1.1"))
+            server.client.get("/health/live")
+            go.touch()
+            bodies = [read_reply(connection)[2] for _ in range(2)]
+    assert [b"places" in body for body in bodies] == [False, True]
 
 
 def test_client_that_expects_leave_to_go_on_gets_it(servers: list[httpx.Client]) -> None:
