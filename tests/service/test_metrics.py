@@ -8,9 +8,11 @@ from typing import Any
 
 import httpx
 import pytest
+from prometheus_client import CollectorRegistry, Histogram
 from prometheus_client.parser import text_string_to_metric_families
 
 from models.bundle import ModelBundle
+from service.metrics import SECONDS, observe_all
 from service.schemas import EXAMPLE_FEATURES
 from tests.conftest import RunServer, StartServer
 
@@ -106,3 +108,21 @@ def test_workers_are_counted_together(run_server: RunServer, tmp_path: Path) -> 
         counted = patiently(lambda: figures(server.client))
         assert counted["music_origin_requests_total", "POST", "/genre", "200"] == asked
         assert counted["music_origin_requests_in_flight",] == 1
+
+
+def test_many_are_observed_as_one_by_one() -> None:
+    registry = CollectorRegistry()
+    one_by_one, at_once = (Histogram(name, "s", buckets=SECONDS, registry=registry) for name in ("a", "b"))
+    amounts = [*SECONDS, 0.0, 1e-5, 0.0123, 7.0, 100.0, 0.0123]
+    for amount in amounts:
+        one_by_one.observe(amount)
+    observe_all(at_once, amounts)
+    samples = [
+        [
+            (sample.labels, pytest.approx(sample.value))
+            for sample in family.samples
+            if not sample.name.endswith("created")
+        ]
+        for family in registry.collect()
+    ]
+    assert samples[0] == samples[1]
