@@ -89,8 +89,8 @@ class Door(HttpToolsProtocol):
             data = self._taken_up() + data
         else:
             self.started = time.perf_counter()
-        end = data.find(END_OF_HEAD) + len(END_OF_HEAD)
-        head = read_head(data[:end]) if len(END_OF_HEAD) <= end <= MAX_HEAD_BYTES and self._may_reply() else None
+        end = data.find(END_OF_HEAD, 0, MAX_HEAD_BYTES) + len(END_OF_HEAD) if self._may_reply() else 0
+        head = read_head(data[:end]) if end >= len(END_OF_HEAD) else None
         state = cast(State, self.app_state)
         missing = end + head.length - len(data) if head and _is_admitted(head, state) else -1
         if head and missing == 0:

@@ -1,6 +1,8 @@
 """The commands of the Makefile, in a fresh copy of the project."""
 
+import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -11,11 +13,12 @@ from pathlib import Path
 import httpx
 import pytest
 
+from benchmarks.serving.stacks import OURS
 from models.bundle import ModelBundle
 from service.schemas import EXAMPLE_FEATURES
 from tests.conftest import ROOT, Require
 
-NOT_IN_GIT = shutil.ignore_patterns(".venv", ".git", "__pycache__", ".*_cache")
+NOT_IN_GIT = shutil.ignore_patterns(".venv", ".bench", ".git", "__pycache__", ".*_cache")
 
 
 # A `make test` around these tests hands its own arguments on in these; the `make` under test is to start afresh.
@@ -113,3 +116,14 @@ def test_missing_python_is_said(tmp_path: Path) -> None:
     serve = subprocess.run(["make", "serve"], cwd=tmp_path / "copy", env=environment, capture_output=True, text=True)
     assert serve.returncode != 0
     assert "Python 3.11, 3.12 or 3.13 is needed" in serve.stderr
+
+
+def test_service_is_started_alike_everywhere() -> None:
+    makefile = (ROOT / "Makefile").read_text().replace("\\\n", "")
+    (served,) = re.findall(r"bin/uvicorn (.*)", makefile.replace("$(BIN)", "bin"))
+    (contained,) = re.findall(r"^CMD (.*)", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    program, *arguments = json.loads(contained)
+    assert program == OURS.program == "uvicorn"
+    places = {"$(HOST)": "0.0.0.0", "$(PORT)": "8000", "127.0.0.1": "0.0.0.0", "{port}": "8000"}
+    assert [places.get(each, each) for each in served.split()] == arguments
+    assert [places.get(each, each) for each in OURS.arguments] == arguments

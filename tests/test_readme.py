@@ -75,7 +75,17 @@ def figures() -> dict[str, Any]:
 
 def test_every_target_exists() -> None:
     targets = set(re.findall(r"[`\n]make ([\w-]+)", README + (ROOT / "CONTRIBUTING.md").read_text()))
-    assert targets >= {"serve", "test", "train", "report", "image", "bench", "bench-training", "selection"}
+    assert targets >= {
+        "serve",
+        "test",
+        "train",
+        "report",
+        "image",
+        "bench",
+        "bench-quick",
+        "bench-training",
+        "selection",
+    }
     makefile = (ROOT / "Makefile").read_text()
     assert targets <= set(" ".join(re.findall(r"^([\w -]+):", makefile, re.MULTILINE)).split())
 
@@ -173,6 +183,14 @@ def test_figures_of_the_api_description_are_those_of_the_evaluation(figures: dic
     assert f"north is right for {100 * held_out['majority']['accuracy']['mean']:.0f}" in " ".join(DESCRIPTION.split())
     accuracy = figures["north"]["random splits"]["places"]["accuracy"]["mean"]
     assert f"tells the side of 20° N of about {100 * accuracy:.0f} in 100" in " ".join(DESCRIPTION.split())
+
+
+def test_speed_is_that_of_the_results() -> None:
+    results = (ROOT / "benchmarks" / "RESULTS.md").read_text()
+    table = README.partition("## How fast it is")[2].partition("\n## ")[0]
+    rows = [line for line in table.splitlines() if line.startswith("|")]
+    assert len(rows) > 5
+    assert set(rows) <= set(results.splitlines())
 
 
 def test_settings_are_listed() -> None:

@@ -10,9 +10,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from benchmarks.serving import measure, report
+from benchmarks.serving.forms import rows
 from benchmarks.serving.measure import Cores, Figures, Fleet
 from benchmarks.serving.profiling import ProfileError, profile
 from benchmarks.serving.ratios import Ratio, ratios
+from benchmarks.serving.servers import Server, ServerError
 from benchmarks.serving.stacks import OURS, QUICK, STACKS, Stack
 
 FOLDER = Path(__file__).parents[1]
@@ -30,7 +32,7 @@ def main() -> None:
         stacks = measure.measure_starts(stacks, options.starts, cores, Path(folder), figures)
         with Fleet(stacks, cores, Path(folder), figures) as fleet:
             measure.measure_load(fleet, stacks, options.rounds, figures, often_only=options.quick)
-            shares = {} if options.quick else _profile(fleet)
+            shares = {} if options.quick else _profile(cores, Path(folder))
     reached = ratios(figures)
     print(report.ratio_table(reached), report.disturbances(figures), sep="\n\n")
     if not options.quick:
@@ -60,12 +62,13 @@ def _stacks(names: str) -> list[Stack]:
     return chosen
 
 
-def _profile(fleet: Fleet) -> Mapping[str, float] | str:
-    if OURS.name not in fleet.servers:
-        return "Not measured: this service was not among the stacks."
+def _profile(cores: Cores, folder: Path) -> Mapping[str, float] | str:
+    """Of a server of its own: of one that has answered batches, py-spy would count an idle thread too."""
     try:
-        return profile(fleet.servers[OURS.name], fleet.cores, FLAME_GRAPH)
-    except (ProfileError, OSError) as error:
+        with Server(OURS, cores.server, folder) as server:
+            server.wait_for_answer(OURS.first, rows(1))
+            return profile(server, cores, FLAME_GRAPH)
+    except (ProfileError, ServerError, OSError) as error:
         return f"Not measured: {error}"
 
 

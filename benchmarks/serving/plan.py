@@ -21,6 +21,7 @@ SIZES = (10, 1_000, 10_000)
 CURVE_SIZES = (1, 10, 100, 1_000, 10_000)
 CURVE_STACKS = (OURS, FASTAPI_NUMPY)
 BATCH_CONNECTIONS = 2
+TWICE = 32  # for two workers: as many each as one worker has
 SELDOM = 4
 LARGE = 10_000
 
@@ -54,7 +55,8 @@ LARGE_NPY = batch(OURS, "npy", LARGE)
 # What the ratios are made of is measured in every round, the rest in every fourth.
 OFTEN = frozenset(
     [
-        *(vector(stack, 16) for stack in (OURS, FASTAPI_NUMPY, FLOOR, ONE_WORKER, TWO_WORKERS, *SERVING_SYSTEMS)),
+        *(vector(stack, 16) for stack in (OURS, FASTAPI_NUMPY, FLOOR, ONE_WORKER, *SERVING_SYSTEMS)),
+        vector(TWO_WORKERS, TWICE),
         *(vector(stack, 1) for stack in (OURS, FLOOR)),
         *(batch(stack, "JSON", 1_000) for stack in (OURS, FASTAPI_NUMPY)),
         batch(OURS, "npy", 1_000),
@@ -74,7 +76,8 @@ def cases(stacks: Collection[Stack], number: int, *, often_only: bool = False) -
 
 def _cases(stack: Stack) -> Iterator[Case]:
     for form in stack.pieces:
-        for connections in CONNECTIONS if stack.pinned and form == "vector" else (16,):
+        several = (TWICE,) if stack == TWO_WORKERS else (16,)
+        for connections in CONNECTIONS if stack.pinned and form == "vector" else several:
             yield vector(stack, connections, form)
     for form in stack.batches:
         for size in CURVE_SIZES if stack in CURVE_STACKS else SIZES:

@@ -8,7 +8,7 @@ import numpy as np
 
 from benchmarks.serving.load import Window
 from benchmarks.serving.measure import Figures, Start
-from benchmarks.serving.plan import LARGE_NPY, Case, batch, vector
+from benchmarks.serving.plan import LARGE_NPY, TWICE, Case, batch, vector
 from benchmarks.serving.stacks import (
     FASTAPI_KERAS,
     FASTAPI_NUMPY,
@@ -71,7 +71,7 @@ def ratios(figures: Figures) -> list[Ratio]:
         Ratio("10,000 vectors as npy, vectors/s: against the forward pass in process", _of_forward(figures), 0.25),
         Ratio(
             "processor time a request: two workers over one",
-            _pairs(figures, vector(TWO_WORKERS, 16), vector(ONE_WORKER, 16), lambda window: window.cpu),
+            _pairs(figures, vector(TWO_WORKERS, TWICE), vector(ONE_WORKER, 16), lambda window: window.cpu),
             1.05,
             at_most=True,
         ),
