@@ -3,7 +3,8 @@
 This is uvicorn's own HTTP protocol but for what it does not pass on to it: `uvicorn service.app:app --http
 service.door:Door`. What is not plainly right goes on to FastAPI as it came: an unusual header, a body that does not
 follow at once, what are not 68 numbers. There it is answered by the same endpoint, or told what is wrong. So the door
-refuses nothing and has no words of its own, and the service gives the same bytes with it and without it.
+refuses nothing and has no words of its own, and the service gives the same bytes with it and without it. It is not for
+an application that has middleware around this one: what is answered at the door does not pass that.
 """
 
 import threading
@@ -86,7 +87,7 @@ class Door(HttpToolsProtocol):
         if self.holding:
             answer_held()
         if self.patience:
-            data = self._taken_up() + data
+            data = self.begun + data
         else:
             self.started = time.perf_counter()
         end = data.find(END_OF_HEAD, 0, MAX_HEAD_BYTES) + len(END_OF_HEAD) if self._may_reply() else 0
@@ -94,12 +95,15 @@ class Door(HttpToolsProtocol):
         state = cast(State, self.app_state)
         missing = end + head.length - len(data) if head and _is_admitted(head, state) else -1
         if head and missing == 0:
+            self._taken_up()
             self._unset_keepalive_if_required()
             self._hold(Held(self, state.copy(), head, data, data[end:]))
         elif missing > 0:
             self._unset_keepalive_if_required()
-            self.begun, self.patience = data, self.loop.call_later(PATIENCE, self._pass_on_begun)
+            self.begun = data
+            self.patience = self.patience or self.loop.call_later(PATIENCE, self._pass_on_begun)
         else:
+            self._taken_up()
             super().data_received(data)
 
     def on_message_begin(self) -> None:
@@ -119,15 +123,15 @@ class Door(HttpToolsProtocol):
         super().shutdown()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forgets what the client does not wait for any more."""
-        self._taken_up()
+        """Leaves it to uvicorn to tell of a request that has not become whole."""
+        self._pass_on_begun()
         super().connection_lost(exc)
 
     def reply(self, held: Held, content: bytes) -> None:
         """Writes the reply, and takes down that it was given."""
         path, state = held.head.path, held.state
         request_id = held.head.request_id or new_request_id()
-        self.transport.write(
+        content = (
             b"HTTP/1.1 200 OK\r\n%bcontent-length: %d\r\ncontent-type: application/json\r\n"
             b"x-request-id: %b\r\nx-model-version: %b\r\n\r\n%b"
             % (
@@ -138,8 +142,10 @@ class Door(HttpToolsProtocol):
                 content,
             )
         )
+        if not self.transport.is_closing():
+            self.transport.write(content)
         state["request_id"] = request_id.decode()
-        request = {"method": "POST", "raw_path": path.encode(), "state": state}
+        request = {"method": "POST", "raw_path": f"{self.root_path}{path}".encode(), "state": state}
         state["ledger"].enter(Answered(request, path, 200, time.perf_counter() - self.started))
         self.on_response_complete()
 
@@ -185,12 +191,10 @@ def answer_held() -> None:
     for held, content in zip(together, contents, strict=True):
         door = held.door
         door.holding = False
-        if door.transport.is_closing():
-            continue
-        if content is None:
-            door.pass_on(held)
-        else:
+        if content is not None:
             door.reply(held, content)
+        elif not door.transport.is_closing():
+            door.pass_on(held)
 
 
 def content_of(held: Held) -> bytes | None:

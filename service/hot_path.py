@@ -1,4 +1,4 @@
-"""The one way that every prediction request goes: authorized, admitted, read, decoded, answered and encoded, once.
+"""The way of every prediction request that the door does not answer: admitted, read, decoded, answered, encoded, once.
 
 What a piece, a batch or a tensor looks like on the wire is for the route's own decoder and encoder to know.
 """

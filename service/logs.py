@@ -91,7 +91,7 @@ def _as_json(answered: Answered, time: str) -> str:
     state = scope["state"]
     return (
         f'{{"time": "{time}", "level": "{LEVELS[_level(route, status)]}", "request_id": "{state["request_id"]}", '
-        f'{_quoted(scope["method"], scope["raw_path"])}, "status": {status}, '
+        f'{_quoted(scope["method"], scope.get("raw_path") or b"")}, "status": {status}, '
         f'"milliseconds": {1000 * seconds:.3f}, "rows": {state.get("rows", 0)}}}\n'
     )
 
@@ -103,7 +103,7 @@ def _quoted(method: str, path: bytes) -> str:
 
 def _for_people(answered: Answered, time: str) -> str:
     scope, route, status, seconds = answered
-    state, path = scope["state"], scope["raw_path"].decode("latin-1")
+    state, path = scope["state"], (scope.get("raw_path") or b"").decode("latin-1")
     outcome = f"{status} {1000 * seconds:.1f} ms, rows: {state.get('rows', 0)}, id {state['request_id']}"
     return f"{time} {LEVELS[_level(route, status)].upper()} {scope['method']} {path} {outcome}\n"
 

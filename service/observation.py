@@ -1,4 +1,4 @@
-"""Every request is given an id, timed, counted and logged, and its reply names the id and the model."""
+"""Every request that the door does not answer is given an id and timed, and its reply names the id and the model."""
 
 import asyncio
 import random

@@ -141,7 +141,10 @@ def read_csv(body: bytes, max_rows: int, header: bool | None = None) -> Rows:
 def _parse_lines(lines: Sequence[str], separator: str) -> NDArray[np.float64]:
     """The numbers of lines that are as JSON would have them: no quotes, nothing missing. Fails for anything else."""
     text = f"[[{'],['.join(lines)}]]".replace(separator, ",")
-    return _parse_table(simdjson.Parser().parse(text), text.count("["))
+    table = _parse_table(simdjson.Parser().parse(text), text.count("["))
+    if len(table) != len(lines):
+        raise ValueError("a line has brackets of its own")
+    return table
 
 
 def _cells(line: str, separator: str) -> list[str]:

@@ -5,7 +5,7 @@ import json
 import socket
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import httpx
@@ -239,6 +239,31 @@ def test_client_that_goes_away_is_forgotten(servers: list[httpx.Client]) -> None
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")  # so it is reset
             connection.sendall(sent)
     assert replies(servers[2], [0.2, request()], 1)[0][0] == 200
+
+
+def test_body_in_drops_is_not_waited_for(run_server: RunServer) -> None:
+    with run_server(MUSIC_ORIGIN_REQUEST_TIMEOUT="0.3") as server:
+        address = (server.client.base_url.host, server.client.base_url.port or 80)
+        with socket.create_connection(address, timeout=30) as connection:
+            connection.sendall(request(b"", length=len(PIECE)))
+            connection.settimeout(PATIENCE / 2)
+            for _ in range(100):
+                connection.sendall(b" ")
+                with suppress(TimeoutError):
+                    assert connection.recv(12) == b"HTTP/1.1 408"
+                    break
+            else:
+                pytest.fail("it is waited for longer than its timeout says")
+
+
+def test_request_that_is_given_up_is_logged(run_server: RunServer) -> None:
+    with run_server() as server:
+        address = (server.client.base_url.host, server.client.base_url.port or 80)
+        with socket.create_connection(address) as connection:
+            connection.sendall(request(PIECE[:50], length=len(PIECE)))
+        while not (lines := [line for line in server.lines() if line.get("request_id") == "mine"]):
+            time.sleep(0.01)
+    assert [(line["path"], line["status"]) for line in lines] == [("/genre", 400)]
 
 
 @pytest.mark.parametrize(

@@ -229,3 +229,9 @@ def test_cell_by_cell_takes_all_lines_that_the_quick_way_takes(monkeypatch: pyte
             patch.setattr(rows, "_parse_lines", lambda *_: 1 / 0)
             assert rows.read_csv(body, 1000).features.tolist() == quick.features.tolist()
     assert taken > 300
+
+
+def test_line_with_brackets_is_one_line() -> None:
+    line = ",".join(map(str, EXAMPLE_FEATURES))
+    with pytest.raises(RequestValidationError):
+        rows.read_csv(f"{line}],[{line}".encode(), 10)
