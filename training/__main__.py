@@ -1,6 +1,7 @@
 """The training run, top to bottom: `python -m training`."""
 
 import argparse
+import signal
 import sys
 import tempfile
 import time
@@ -9,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from types import FrameType
 
 from models.bundle import DEFAULT_BUNDLE, ModelBundle, replaced_whole, save_bundle
 from models.predictors import DenseNetwork, NearestCentroid
@@ -32,7 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs training from the command line and returns the exit status."""
     options = parse_arguments(arguments)
     try:
-        run(options)
+        with interruptible():
+            run(options)
     except (DatasetError, agreement.DisagreementError, OutputError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -112,6 +115,29 @@ def run(options: argparse.Namespace) -> None:
         print(
             f"note: the report in {options.output} is of other models: a run without --quick renews it", file=sys.stderr
         )
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Lets Ctrl-C end in KeyboardInterrupt, whatever TensorFlow's compiled code makes of one on the way."""
+    interrupted = False
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        nonlocal interrupted
+        interrupted = True
+        signal.default_int_handler(number, frame)
+
+    previous = signal.getsignal(signal.SIGINT)
+    if previous is signal.default_int_handler:  # else it is ignored, as in a background job
+        signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield
+    except Exception as error:
+        if interrupted:
+            raise KeyboardInterrupt from error
+        raise
+    finally:
+        signal.signal(signal.SIGINT, previous)
 
 
 def fit_genres(dataset: Dataset, genres: int, seed: int) -> Clustering:

@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -192,23 +193,53 @@ def test_models_that_disagree_with_training_are_not_saved(
     assert list(output.iterdir()) == []
 
 
-def test_interrupt_while_saving_leaves_all_files_as_they_were(
-    own_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
+@pytest.fixture
+def interrupts() -> Iterator[None]:
+    """Python's own handling of Ctrl-C, which may be ignored around the tests."""
+    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    assert signal.signal(signal.SIGINT, previous) is signal.default_int_handler
 
+
+def interrupted(*_: object) -> None:
+    signal.raise_signal(signal.SIGINT)
+
+
+def interrupted_in_compiled_code(*_: object) -> None:
+    try:
+        interrupted()
+    except KeyboardInterrupt:
+        raise TypeError from None
+
+
+@pytest.mark.usefixtures("interrupts")
+@pytest.mark.parametrize("save", [interrupted, interrupted_in_compiled_code])
+def test_interrupt_while_saving_leaves_all_files_as_they_were(
+    save: Callable[..., None], own_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     output = tmp_path / "output"
     output.mkdir()
     for name in FILES:
         (output / name).write_text("old")
-    monkeypatch.setattr("training.__main__.save_bundle", interrupt)
+    monkeypatch.setattr("training.__main__.save_bundle", save)
     arguments = [
         *("--data", str(own_file), "--no-verify", "--genres", "3", "--epochs", "1"),
         *("--output", str(output), "--quick"),
     ]
     assert main(arguments) == 130
     assert {path.name: path.read_text() for path in output.iterdir()} == dict.fromkeys(FILES, "old")
+
+
+@pytest.mark.usefixtures("interrupts")
+def test_error_without_an_interrupt_is_not_called_one(
+    own_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise TypeError("a mistake")
+
+    monkeypatch.setattr("training.__main__.fit_genres", fail)
+    with pytest.raises(TypeError, match="a mistake"):
+        main(["--data", str(own_file), "--no-verify", "--quick", "--output", str(tmp_path)])
 
 
 def test_interrupt_leaves_the_old_bundle_whole(own_file: Path, tmp_path: Path, bundle: ModelBundle) -> None:
