@@ -15,7 +15,7 @@ FOLDER = ROOT / ".bench"
 UV = Path(sys.executable).with_name("uv")
 COMPILE = (
     *("pip", "compile", "--quiet", "--universal", "--python-version", "3.11", "--fork-strategy", "fewest"),
-    *("--generate-hashes", "--no-emit-index-url", "--no-annotate", "--no-header", "--upgrade"),
+    *("--generate-hashes", "--no-annotate", "--no-header", "--upgrade"),
 )
 
 
