@@ -6,6 +6,7 @@ from http import HTTPStatus
 from pathlib import Path
 
 from fastapi import APIRouter, Request, Response
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, PlainTextResponse
 
@@ -109,10 +110,12 @@ def plot(request: Request, name: str) -> Response:
         **documented({401: UNAUTHORIZED}),
     },
 )
-def metrics(request: Request) -> Response:
+async def metrics(request: Request) -> Response:
     """Gives Prometheus the figures of all workers: requests, latency, rows, and what was predicted."""
     request.state.keys.authorize(request)
-    content, media_type = request.state.metrics.exposition(request.headers.get("accept", ""))
+    request.state.ledger.settle()
+    accept = request.headers.get("accept", "")
+    content, media_type = await run_in_threadpool(request.state.metrics.exposition, accept)
     return Response(content, headers={"Content-Type": media_type})
 
 

@@ -1,3 +1,4 @@
+import json
 import os
 import signal
 import socket
@@ -57,6 +58,20 @@ def test_what_happened_is_counted(start_server: StartServer, bundle: ModelBundle
     assert counted["music_origin_requests_in_flight",] == 1
     assert counted["music_origin_model_info", bundle.manifest.data_sha256, bundle.version] == 1
     assert counted["process_resident_memory_bytes",] > 1e6
+
+
+def test_what_was_answered_just_before_is_counted(start_server: StartServer) -> None:
+    body = json.dumps(PIECE).encode()
+    both = (
+        b"POST /genre HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b"
+        b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n" % (len(body), body)
+    )
+    with start_server() as client:
+        for number in range(1, 51):
+            with socket.create_connection((client.base_url.host, client.base_url.port)) as connection:
+                connection.sendall(both)
+                replies = connection.makefile("rb").read().decode()
+            assert f'music_origin_requests_total{{method="POST",path="/genre",status="200"}} {number}.0' in replies
 
 
 @pytest.mark.parametrize(
