@@ -44,7 +44,7 @@ ROUTES = {
 class Head(NamedTuple):
     """What the head of a request for one piece asks for."""
 
-    path: str
+    route: str
     endpoint: Callable[..., Any]
     options: Mapping[str, Any]
     headers: list[tuple[bytes, bytes]]
@@ -129,7 +129,7 @@ class Door(HttpToolsProtocol):
 
     def reply(self, held: Held, content: bytes) -> None:
         """Writes the reply, and takes down that it was given."""
-        path, state = held.head.path, held.state
+        route, state = held.head.route, held.state
         request_id = held.head.request_id or new_request_id()
         content = (
             b"HTTP/1.1 200 OK\r\n%bcontent-length: %d\r\ncontent-type: application/json\r\n"
@@ -145,8 +145,8 @@ class Door(HttpToolsProtocol):
         if not self.transport.is_closing():
             self.transport.write(content)
         state["request_id"] = request_id.decode()
-        request = {"method": "POST", "raw_path": f"{self.root_path}{path}".encode(), "state": state}
-        state["ledger"].enter(Answered(request, path, 200, time.perf_counter() - self.started))
+        path, seconds = f"{self.root_path}{route}".encode(), time.perf_counter() - self.started
+        state["ledger"].enter(Answered("POST", path, route, 200, seconds, state))
         self.on_response_complete()
 
     def pass_on(self, held: Held) -> None:

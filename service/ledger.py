@@ -1,21 +1,21 @@
 """What was answered is counted and logged together, once the replies are out."""
 
 import asyncio
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
-
-from starlette.types import Scope
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 SETTLING_SECONDS = 0.002  # far less than a person or Prometheus notices, and time for some eighty requests
 
 
 class Answered(NamedTuple):
-    """A request that has been answered; `route` is the path that it was found by."""
+    """A request that has been answered: its path as it came, the path of its route, and what its state holds."""
 
-    scope: Scope
+    method: str
+    path: bytes
     route: str
     status: int
     seconds: float
+    state: Mapping[str, Any]
 
 
 class Ledger:

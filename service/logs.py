@@ -87,11 +87,10 @@ def _level(route: str, status: int) -> int:
 
 def _as_json(answered: Answered, time: str) -> str:
     """Put together by hand, since every request has one; what the client wrote is quoted."""
-    scope, route, status, seconds = answered
-    state = scope["state"]
+    method, path, route, status, seconds, state = answered
     return (
         f'{{"time": "{time}", "level": "{LEVELS[_level(route, status)]}", "request_id": "{state["request_id"]}", '
-        f'{_quoted(scope["method"], scope.get("raw_path") or b"")}, "status": {status}, '
+        f'{_quoted(method, path)}, "status": {status}, '
         f'"milliseconds": {1000 * seconds:.3f}, "rows": {state.get("rows", 0)}}}\n'
     )
 
@@ -102,10 +101,9 @@ def _quoted(method: str, path: bytes) -> str:
 
 
 def _for_people(answered: Answered, time: str) -> str:
-    scope, route, status, seconds = answered
-    state, path = scope["state"], (scope.get("raw_path") or b"").decode("latin-1")
+    method, path, route, status, seconds, state = answered
     outcome = f"{status} {1000 * seconds:.1f} ms, rows: {state.get('rows', 0)}, id {state['request_id']}"
-    return f"{time} {LEVELS[_level(route, status)].upper()} {scope['method']} {path} {outcome}\n"
+    return f"{time} {LEVELS[_level(route, status)].upper()} {method} {path.decode('latin-1')} {outcome}\n"
 
 
 def _parts(lines: Iterable[str]) -> Iterator[str]:

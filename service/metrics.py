@@ -87,8 +87,7 @@ class Metrics:
         """Counts requests that have been answered. Their routes are few, and so are the labels."""
         increments: defaultdict[Counter, int] = defaultdict(int)
         observed: defaultdict[Histogram, list[float]] = defaultdict(list)
-        for scope, route, status, seconds in answered:
-            state, method = scope["state"], scope["method"]
+        for method, _, route, status, seconds, state in answered:
             if method not in METHODS:
                 method = "other"
             increments[self._requests(route, method, status)] += 1

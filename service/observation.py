@@ -69,7 +69,8 @@ class Observation:
             if "metrics" in state:
                 state["metrics"].end_request()
                 route = getattr(asked.get("route"), "path", "unmatched")
-                state["ledger"].enter(Answered(scope, route, status, time.perf_counter() - started))
+                path, seconds = scope.get("raw_path") or b"", time.perf_counter() - started
+                state["ledger"].enter(Answered(scope["method"], path, route, status, seconds, state))
 
 
 def sane_request_id(headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:

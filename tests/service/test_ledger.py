@@ -7,7 +7,7 @@ from service.ledger import SETTLING_SECONDS, Answered, Ledger
 
 
 def answered(number: int) -> Answered:
-    return Answered({"number": number}, "/genre", 200, 0.001)
+    return Answered("POST", b"/genre", "/genre", 200, 0.001, {"number": number})
 
 
 def test_what_is_answered_is_booked_together_in_every_book() -> None:
@@ -30,7 +30,7 @@ def test_what_is_answered_is_booked_together_in_every_book() -> None:
 
     asyncio.run(asyncio.wait_for(main(), 60))
     assert first == second
-    assert [[each.scope["number"] for each in book] for book in first] == [[1, 2], [3], [4]]
+    assert [[each.state["number"] for each in book] for book in first] == [[1, 2], [3], [4]]
 
 
 def test_nothing_is_booked_twice_or_for_nothing() -> None:
