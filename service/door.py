@@ -63,11 +63,20 @@ class Held(NamedTuple):
 
 
 class Turn(threading.local):
-    """What has come in a turn of the event loop, of which a thread has one."""
+    """What has come in a turn of the event loop, of which a thread has one, and what its replies have in common."""
 
     def __init__(self) -> None:
         self.held: list[Held] = []
         self.parse = simdjson.Parser().parse
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._beginning = b""
+
+    def beginning_of_replies(self, headers: list[tuple[bytes, bytes]]) -> bytes:
+        """The first line and the server's own headers, which uvicorn makes anew every second."""
+        if headers is not self._headers:
+            self._headers = headers
+            self._beginning = b"HTTP/1.1 200 OK\r\n" + b"".join([b"%b: %b\r\n" % header for header in headers])
+        return self._beginning
 
 
 TURN = Turn()
@@ -81,6 +90,7 @@ class Door(HttpToolsProtocol):
     begun = b""  # a request whose body has not come yet
     patience: TimerHandle | None = None
     started: float
+    idle_since = 0.0  # when the door has last replied
 
     def data_received(self, data: bytes) -> None:
         """Holds a request for one piece until all that came at the same time are here; passes on all else."""
@@ -96,7 +106,6 @@ class Door(HttpToolsProtocol):
         missing = end + head.length - len(data) if head and _is_admitted(head, state) else -1
         if head and missing == 0:
             self._taken_up()
-            self._unset_keepalive_if_required()
             self._hold(Held(self, state.copy(), head, data, data[end:]))
         elif missing > 0:
             self._unset_keepalive_if_required()
@@ -132,10 +141,10 @@ class Door(HttpToolsProtocol):
         route, state = held.head.route, held.state
         request_id = held.head.request_id or new_request_id()
         content = (
-            b"HTTP/1.1 200 OK\r\n%bcontent-length: %d\r\ncontent-type: application/json\r\n"
+            b"%bcontent-length: %d\r\ncontent-type: application/json\r\n"
             b"x-request-id: %b\r\nx-model-version: %b\r\n\r\n%b"
             % (
-                b"".join([b"%b: %b\r\n" % header for header in self.server_state.default_headers]),
+                TURN.beginning_of_replies(self.server_state.default_headers),
                 len(content),
                 request_id,
                 state["bundle"].version.encode(),
@@ -144,10 +153,21 @@ class Door(HttpToolsProtocol):
         )
         if not self.transport.is_closing():
             self.transport.write(content)
+            if not self.timeout_keep_alive_task:
+                self._look_again_after(self.timeout_keep_alive)
+        self.server_state.total_requests += 1
+        self.idle_since = time.perf_counter()
         state["request_id"] = request_id.decode()
-        path, seconds = f"{self.root_path}{route}".encode(), time.perf_counter() - self.started
-        state["ledger"].enter(Answered("POST", path, route, 200, seconds, state))
-        self.on_response_complete()
+        path = f"{self.root_path}{route}".encode()
+        state["ledger"].enter(Answered("POST", path, route, 200, self.idle_since - self.started, state))
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Ends the connection if it has been idle for so long; requests at the door leave the timer as it runs."""
+        idle = 0.0 if self.holding else time.perf_counter() - self.idle_since
+        if idle < self.timeout_keep_alive:
+            self._look_again_after(self.timeout_keep_alive - idle)
+        else:
+            super().timeout_keep_alive_handler()
 
     def pass_on(self, held: Held) -> None:
         """Tells uvicorn of the request."""
@@ -162,6 +182,9 @@ class Door(HttpToolsProtocol):
             and not self.flow.write_paused
             and self.limit_concurrency is None
         )
+
+    def _look_again_after(self, seconds: float) -> None:
+        self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
 
     def _hold(self, held: Held) -> None:
         self.holding = True

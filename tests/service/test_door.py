@@ -266,6 +266,17 @@ def test_request_that_is_given_up_is_logged(run_server: RunServer) -> None:
     assert [(line["path"], line["status"]) for line in lines] == [("/genre", 400)]
 
 
+def test_connection_ends_once_it_is_idle_and_not_while_it_is_used(run_server: RunServer) -> None:
+    with run_server("--timeout-keep-alive", "2") as server:
+        address = (server.client.base_url.host, server.client.base_url.port or 80)
+        with socket.create_connection(address, timeout=60) as connection:
+            for sent in (*[request()] * 6, request(line="GET /genre HTTP/1.1"), request()):
+                connection.sendall(sent)
+                read_reply(connection)
+                time.sleep(0.5)
+            assert connection.recv(1) == b""
+
+
 @pytest.mark.parametrize(
     ("environment", "headers", "at_the_door"),
     [
