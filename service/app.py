@@ -9,7 +9,8 @@ import numpy as np
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from models.bundle import BundleError, ModelBundle, load_bundle
+from models.archive import BundleError, load_bundle
+from models.bundle import ModelBundle
 from models.pieces import PiecePredictor
 from service import docs, inference, logs, operations, predictions, problems
 from service.access import SECURITY_SCHEMES, Keys, Origins

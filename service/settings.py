@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from models.bundle import DEFAULT_BUNDLE
+from models.archive import DEFAULT_BUNDLE
 
 ENVIRONMENT_PREFIX = "MUSIC_ORIGIN_"
 KEY = re.compile(r"[!-+\--~]+")  # what a header can carry, but no comma

@@ -17,7 +17,8 @@ import httpx
 import numpy as np
 import pytest
 
-from models.bundle import DEFAULT_BUNDLE, ModelBundle, load_bundle
+from models.archive import DEFAULT_BUNDLE, load_bundle
+from models.bundle import ModelBundle
 from training.dataset import Dataset, load_dataset, parse
 
 ROOT = Path(__file__).parent.parent

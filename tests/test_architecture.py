@@ -50,6 +50,7 @@ WITHIN_MODELS = {
     "origin.py": {"models.features"},
     "predictors.py": {"models.features"},
     "bundle.py": {"models.features", "models.origin", "models.predictors"},
+    "archive.py": {"models.bundle", "models.features", "models.predictors"},
     "pieces.py": {"models.bundle", "models.features", "models.predictors"},
 }
 

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from models.bundle import DEFAULT_BUNDLE
+from models.archive import DEFAULT_BUNDLE
 from service.app import DESCRIPTION
 from service.schemas import EXAMPLE_FEATURES, NorthOf20Options
 from service.settings import ENVIRONMENT_PREFIX, Settings

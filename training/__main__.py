@@ -12,7 +12,8 @@ from functools import partial
 from pathlib import Path
 from types import FrameType
 
-from models.bundle import DEFAULT_BUNDLE, ModelBundle, replaced_whole, save_bundle
+from models.archive import DEFAULT_BUNDLE, replaced_whole, save_bundle
+from models.bundle import ModelBundle
 from models.predictors import DenseNetwork, NearestCentroid
 
 try:

@@ -22,7 +22,7 @@ import platformdirs
 from numpy.typing import NDArray
 from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn
 
-from models.bundle import replaced_whole
+from models.archive import replaced_whole
 from models.features import FEATURE_COUNT, FeatureError, as_feature_matrix
 from models.origin import NORTH_LATITUDE, Places
 

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.serving.peers.network import forward
-from models.bundle import DEFAULT_BUNDLE, ModelBundle, load_bundle
+from models.archive import DEFAULT_BUNDLE, load_bundle
+from models.bundle import ModelBundle
 
 Rows = NDArray[np.float32]
 Vector = NDArray[Any]

@@ -8,7 +8,8 @@ import httpx
 import numpy as np
 import pytest
 
-from models.bundle import DEFAULT_BUNDLE, ModelBundle
+from models.archive import DEFAULT_BUNDLE
+from models.bundle import ModelBundle
 from models.pieces import PiecePredictor
 from service.app import warm_up
 from service.schemas import EXAMPLE_FEATURES

@@ -6,7 +6,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from models.bundle import DEFAULT_BUNDLE, ModelBundle
+from models.archive import DEFAULT_BUNDLE
+from models.bundle import ModelBundle
 from service.schemas import EXAMPLE_FEATURES
 from tests.conftest import RunServer, StartServer, problem
 

@@ -10,7 +10,8 @@ import keras
 import numpy as np
 import pytest
 
-from models.bundle import DEFAULT_BUNDLE, ModelBundle
+from models.archive import DEFAULT_BUNDLE
+from models.bundle import ModelBundle
 from models.features import Floats
 from models.origin import great_circle_km
 from service.schemas import EXAMPLE_FEATURES

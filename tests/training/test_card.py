@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from huggingface_hub import ModelCard
 
-from models.bundle import DEFAULT_BUNDLE
+from models.archive import DEFAULT_BUNDLE
 from training import card
 
 CARD = DEFAULT_BUNDLE.with_name("MODEL_CARD.md")

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.bundle import DEFAULT_BUNDLE, Manifest, ModelBundle, load_bundle, save_bundle
+from models.archive import DEFAULT_BUNDLE, load_bundle, save_bundle
+from models.bundle import Manifest, ModelBundle
 from models.predictors import NearestCentroid
 from training import agreement
 from training.__main__ import main

@@ -8,7 +8,8 @@ import pytest
 from numpy.typing import NDArray
 
 from benchmarks.networks import fit_plainly
-from models.bundle import DEFAULT_BUNDLE, ModelBundle
+from models.archive import DEFAULT_BUNDLE
+from models.bundle import ModelBundle
 from training import metrics, networks
 from training.dataset import Dataset
 from training.recipes import HIDDEN, PLACES, RECIPES, SIMPLE, Recipe

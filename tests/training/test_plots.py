@@ -7,7 +7,8 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from PIL import Image
 
-from models.bundle import DEFAULT_BUNDLE, Place
+from models.archive import DEFAULT_BUNDLE
+from models.bundle import Place
 from training import metrics, notebook, plots
 from training.dataset import Dataset
 from training.networks import History

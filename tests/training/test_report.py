@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from models.bundle import DEFAULT_BUNDLE, ModelBundle
+from models.archive import DEFAULT_BUNDLE
+from models.bundle import ModelBundle
 from training import report
 
 

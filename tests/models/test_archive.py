@@ -1,0 +1,254 @@
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from models.archive import DEFAULT_BUNDLE, MAX_BUNDLE_BYTES, BundleError, load_bundle, save_bundle
+from models.bundle import ModelBundle
+
+
+@pytest.fixture
+def path(tmp_path: Path, bundle: ModelBundle) -> Path:
+    path = tmp_path / "bundle.npz"
+    save_bundle(bundle, path)
+    return path
+
+
+def altered(path: Path, **arrays: Any) -> None:
+    """Replaces arrays of a saved bundle, or removes those given as None."""
+    with np.load(path) as saved:
+        content = dict(saved) | arrays
+    np.savez(path, **{name: array for name, array in content.items() if array is not None})
+
+
+def change_manifest(path: Path, change: Callable[[dict[str, Any]], None]) -> None:
+    """Changes the manifest of a saved bundle, whose fingerprint then fits no more."""
+    with np.load(path) as saved:
+        manifest = json.loads(saved["manifest"].tobytes())
+    change(manifest)
+    altered(path, manifest=np.frombuffer(json.dumps(manifest).encode(), np.uint8))
+
+
+def test_saved_bundle_loads_as_it_was(path: Path, bundle: ModelBundle) -> None:
+    loaded = load_bundle(path)
+    assert loaded.manifest == bundle.manifest
+    assert loaded.fingerprint == bundle.fingerprint
+    assert loaded.version == bundle.fingerprint[:12]
+    features = np.random.default_rng(3).normal(size=(20, 68))
+    np.testing.assert_array_equal(loaded.genres.distances(features), bundle.genres.distances(features))
+    for name, network in bundle.networks.items():
+        np.testing.assert_array_equal(loaded.networks[name].predict(features), network.predict(features))
+
+
+def test_saving_twice_gives_the_same_bytes(path: Path, bundle: ModelBundle) -> None:
+    first = path.read_bytes()
+    save_bundle(bundle, path)
+    assert path.read_bytes() == first == DEFAULT_BUNDLE.read_bytes()
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_missing_bundle_is_named(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match=r"none\.npz cannot be read \(No such file or directory\)"):
+        load_bundle(tmp_path / "none.npz")
+
+
+def test_truncated_bundle_is_refused(path: Path) -> None:
+    content = path.read_bytes()
+    for length in range(0, len(content), 2017):
+        path.write_bytes(content[:length])
+        with pytest.raises(BundleError, match=r"is not a complete model bundle"):
+            load_bundle(path)
+
+
+def test_flipped_bytes_are_refused_or_harmless(path: Path, bundle: ModelBundle) -> None:
+    """A byte of padding or of a time stamp may change without harm; what loads has the very same models."""
+    content = bytearray(path.read_bytes())
+    refused = 0
+    for position in range(0, len(content), 1009):
+        content[position] ^= 0xFF
+        path.write_bytes(content)
+        content[position] ^= 0xFF
+        try:
+            assert load_bundle(path).fingerprint == bundle.fingerprint
+        except BundleError:
+            refused += 1
+    assert refused > 0.9 * len(content) / 1009
+
+
+@pytest.mark.parametrize("name", ["centroids", "simple/0/bias", "hidden/1/kernel", "places/0/kernel"])
+def test_altered_array_is_refused(path: Path, name: str) -> None:
+    with np.load(path) as saved:
+        array = saved[name]
+    array.flat[0] += 1e-3
+    altered(path, **{name: array})
+    with pytest.raises(BundleError, match="altered after training"):
+        load_bundle(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "array"),
+    [
+        ("centroids", np.zeros((9, 68))),
+        ("centroids", np.zeros((10, 67))),
+        ("centroids", np.full((10, 68), np.nan)),
+        ("centroids", np.zeros((10, 68), np.complex64)),
+        ("hidden/0/kernel", np.zeros((68, 31), np.float32)),
+        ("hidden/1/bias", None),
+        ("simple/0/bias", np.zeros((1, 2), np.float32)),
+        ("places/0/bias", np.zeros((4, 256), np.float32)),
+        ("places/0/bias", np.zeros((0, 256), np.float32)),
+        ("places/0/bias", np.zeros((5, 1, 256), np.float32)),
+        ("places/1/kernel", np.zeros((5, 255, 33), np.float32)),
+        ("places/1/bias", np.zeros((5, 32), np.float32)),
+        ("manifest", None),
+        ("manifest", np.frombuffer(b"{", np.uint8)),
+        ("manifest", np.frombuffer(b"[]", np.uint8)),
+        ("manifest", np.frombuffer(b'{"format_version": 3}', np.uint8)),
+        ("surplus", np.zeros(3)),
+    ],
+)
+def test_mismatched_content_is_refused(path: Path, name: str, array: Any) -> None:
+    altered(path, **{name: array})
+    with pytest.raises(BundleError, match="is not a complete model bundle"):
+        load_bundle(path)
+
+
+@pytest.mark.parametrize("activations", [("tanh", "softmax"), ("relu", "linear"), ()])
+def test_activations_that_cannot_be_served_are_refused(
+    path: Path, bundle: ModelBundle, activations: tuple[str, ...]
+) -> None:
+    hidden = dataclasses.replace(bundle.manifest.networks["hidden"], activations=activations)
+    networks = {**bundle.manifest.networks, "hidden": hidden}
+    save_bundle(dataclasses.replace(bundle, manifest=dataclasses.replace(bundle.manifest, networks=networks)), path)
+    with pytest.raises(BundleError, match="is not a complete model bundle"):
+        load_bundle(path)
+
+
+@pytest.mark.parametrize("names", [["simple", "hidden"], ["hidden", "places"], []])
+def test_bundle_without_a_network_is_refused(path: Path, bundle: ModelBundle, names: list[str]) -> None:
+    manifest = dataclasses.replace(bundle.manifest, networks={name: bundle.manifest.networks[name] for name in names})
+    networks = {name: bundle.networks[name] for name in names}
+    save_bundle(dataclasses.replace(bundle, networks=networks, manifest=manifest), path)
+    with pytest.raises(BundleError, match="is not a complete model bundle"):
+        load_bundle(path)
+
+
+@pytest.mark.parametrize("temperature", [0.0, -1.0, float("nan"), float("inf"), "1", None])
+def test_temperature_that_cannot_calibrate_is_refused(path: Path, temperature: Any) -> None:
+    change_manifest(path, lambda manifest: manifest["networks"]["hidden"].update(temperature=temperature))
+    with pytest.raises(BundleError, match="is not a complete model bundle"):
+        load_bundle(path)
+
+
+ASCENDING = [each / 10 for each in range(101)]
+
+
+@pytest.mark.parametrize(
+    "quantiles",
+    [
+        ASCENDING[1:],
+        [*ASCENDING, 11.0],
+        ASCENDING[::-1],
+        [*ASCENDING[:-1], float("inf")],
+        [float("nan"), *ASCENDING[1:]],
+        [str(each) for each in ASCENDING],
+        3.0,
+    ],
+)
+def test_quantiles_that_are_none_are_refused(path: Path, quantiles: Any) -> None:
+    change_manifest(path, lambda manifest: manifest["genres"][9].update(distance_quantiles=quantiles))
+    with pytest.raises(BundleError, match="is not a complete model bundle"):
+        load_bundle(path)
+
+
+@pytest.mark.parametrize(
+    "usual", [[3.0], [1.0, 2.0, 3.0], [3.0, 2.0], [1.0, float("inf")], [float("nan"), 1.0], ["1", "2"]]
+)
+def test_usual_distances_that_are_none_are_refused(path: Path, usual: Any) -> None:
+    change_manifest(path, lambda manifest: manifest.update(usual_distances=usual))
+    with pytest.raises(BundleError, match="is not a complete model bundle"):
+        load_bundle(path)
+
+
+def test_manifest_changed_to_other_sound_numbers_is_altered(path: Path) -> None:
+    """So it is what is wrong with the numbers above that is found, and not the change alone."""
+    change_manifest(path, lambda manifest: manifest["genres"][9].update(distance_quantiles=ASCENDING))
+    with pytest.raises(BundleError, match="altered after training"):
+        load_bundle(path)
+
+
+def test_places_must_be_as_many_as_the_network_has_classes(path: Path, bundle: ModelBundle) -> None:
+    manifest = dataclasses.replace(bundle.manifest, places=bundle.manifest.places[1:])
+    save_bundle(dataclasses.replace(bundle, manifest=manifest), path)
+    with pytest.raises(BundleError, match="is not a complete model bundle"):
+        load_bundle(path)
+
+
+def test_other_format_version_is_named(path: Path) -> None:
+    altered(path, manifest=np.frombuffer(b'{"format_version": 99}', np.uint8))
+    with pytest.raises(BundleError, match="format 99, and this release reads 3"):
+        load_bundle(path)
+
+
+def test_pickle_is_never_loaded(path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    class Harm:
+        def __reduce__(self) -> tuple[Any, ...]:
+            return os.system, ("echo harm",)
+
+    altered(path, centroids=np.array([Harm()], dtype=object))
+    with pytest.raises(BundleError):
+        load_bundle(path)
+    assert "harm" not in capfd.readouterr().out
+
+
+def test_zip_bomb_is_refused_unread(path: Path) -> None:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("manifest.npy", bytes(MAX_BUNDLE_BYTES + 1))
+    assert path.stat().st_size < MAX_BUNDLE_BYTES / 100
+    with pytest.raises(BundleError, match="is larger than 64 MiB"):
+        load_bundle(path)
+
+
+def test_failed_save_leaves_the_old_bundle_and_nothing_else(
+    path: Path, bundle: ModelBundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = path.read_bytes()
+
+    def full_disk(*_: Any, **__: Any) -> None:
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full_disk)
+    with pytest.raises(OSError, match="No space left"):
+        save_bundle(bundle, path)
+    assert path.read_bytes() == old
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_bundle_is_whole_whenever_saving_is_killed(path: Path, bundle: ModelBundle) -> None:
+    code = """
+import sys
+from pathlib import Path
+from models.archive import load_bundle, save_bundle
+path = Path(sys.argv[1])
+bundle = load_bundle(path)
+print("saving", flush=True)
+while True:
+    save_bundle(bundle, path)
+"""
+    for wait in range(10):
+        with subprocess.Popen([sys.executable, "-c", code, path], stdout=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            process.stdout.readline()
+            time.sleep(wait * 0.0037)
+            process.send_signal(signal.SIGKILL)
+        assert load_bundle(path).fingerprint == bundle.fingerprint
