@@ -13,8 +13,8 @@ from starlette.responses import HTMLResponse, PlainTextResponse
 from models.bundle import ModelBundle
 from service.access import UNAUTHORIZED
 from service.negotiation import preferred
+from service.operations_schemas import Genre, Genres, Live, Model, PlaceOfOrigin, Ready
 from service.problems import documented
-from service.schemas import Genre, Genres, Live, Model, PlaceOfOrigin, Ready
 
 INTERNAL_ERROR = {500: "The service failed; its log says why.", 503: "There is no model yet: ask later."}
 CARD = "MODEL_CARD.md"

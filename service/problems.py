@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse
 
 from service.inference_schemas import InferenceError
-from service.schemas import InvalidValue, Problem
+from service.problems_schemas import InvalidValue, Problem
 
 MEDIA_TYPE = "application/problem+json"
 PATH = "/problems"
