@@ -4,16 +4,8 @@ from typing import Any
 
 import pytest
 
-from models.archive import DEFAULT_BUNDLE
 from models.bundle import ModelBundle
 from training import report
-
-
-@pytest.fixture(scope="module")
-def figures() -> dict[str, Any]:
-    """The committed metrics.json."""
-    text = DEFAULT_BUNDLE.with_name("metrics.json").read_text()
-    return dict(json.loads(text, parse_constant=pytest.fail))
 
 
 def test_committed_figures_are_of_the_committed_bundle(figures: dict[str, Any], bundle: ModelBundle) -> None:
