@@ -1,0 +1,137 @@
+"""What happens on a connection to the door: replies keep their order, and clients are slow, go away, or are many."""
+
+import json
+import socket
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+
+from service.door import PATIENCE
+from tests.conftest import RunServer, module
+from tests.service.door_requests import END_OF_HEAD, PIECE, parted, read_reply, replies, request
+from tests.service.test_hot_path import LARGE, WAITING
+
+PIPELINED = [request() + request(line="POST /origin HTTP/1.1"), request(b"[]") + request()]
+
+
+@pytest.mark.parametrize("sent", PIPELINED)
+def test_requests_in_one_go_are_answered_in_turn(servers: list[httpx.Client], sent: bytes) -> None:
+    with_door, without_door = (replies(server, [sent], 2) for server in servers[:2])
+    assert with_door == without_door
+
+
+def test_request_within_a_body_is_a_part_of_that(servers: list[httpx.Client]) -> None:
+    sent: Sequence[bytes | float] = [
+        request(b"", line="POST /genre/batch HTTP/1.1", length=len(request())),
+        0.05,
+        request(),
+    ]
+    with_door, without_door = (replies(server, sent, 1) for server in servers[:2])
+    assert with_door == without_door
+    assert with_door[0][0] == 422
+
+
+def test_request_within_a_header_is_a_part_of_that(servers: list[httpx.Client]) -> None:
+    sent: Sequence[bytes | float] = [b"POST /health/live HTTP/1.1\r\nX-Note: ", 0.05, request()]
+    with_door, without_door = (replies(server, sent, 1) for server in servers[:2])
+    assert with_door == without_door
+    assert with_door[0][0] == 405
+
+
+def test_request_waits_for_the_reply_to_the_one_before(run_server: RunServer, tmp_path: Path) -> None:
+    go = tmp_path / "go"
+    with run_server(**module(tmp_path, WAITING.format(go=go))) as server:
+        address = (server.client.base_url.host, server.client.base_url.port or 80)
+        with socket.create_connection(address, timeout=30) as connection:
+            connection.sendall(request(LARGE, line="POST /genre/batch HTTP/1.1"))
+            while not [*tmp_path.glob("go-started-*")]:
+                time.sleep(0.01)
+            connection.sendall(request(line="POST /origin HTTP/1.1"))
+            server.client.get("/health/live")
+            go.touch()
+            bodies = [read_reply(connection)[2] for _ in range(2)]
+    assert [b"places" in body for body in bodies] == [False, True]
+
+
+def test_client_that_expects_leave_to_go_on_gets_it(servers: list[httpx.Client]) -> None:
+    head = request(b"", "Expect: 100-continue", length=len(PIECE))
+    with_door, without_door = (replies(server, [head, 0.2, PIECE], 2) for server in servers[:2])
+    assert with_door == without_door
+    assert [status for status, _, _ in with_door] == [100, 200]
+
+
+def test_requests_at_the_same_time_get_their_own_replies(servers: list[httpx.Client]) -> None:
+    client, random_rows = servers[0], np.random.default_rng(3).normal(size=(40, 68)).round(4).tolist()
+    expected = [client.post("/origin", json={"features": row}).json() for row in random_rows]
+    address = (client.base_url.host, client.base_url.port or 80)
+    with ExitStack() as stack:
+        connections = [stack.enter_context(socket.create_connection(address, timeout=30)) for _ in random_rows]
+        for connection, row in zip(connections, random_rows, strict=True):
+            connection.sendall(request(json.dumps({"features": row}).encode(), line="POST /origin HTTP/1.1"))
+        found = [json.loads(read_reply(connection)[2]) for connection in connections]
+    assert found == expected
+
+
+def test_client_that_goes_away_is_forgotten(servers: list[httpx.Client]) -> None:
+    address = (servers[2].base_url.host, servers[2].base_url.port or 80)
+    for sent in (request(), request(PIECE[:50], length=len(PIECE))):
+        with socket.create_connection(address) as connection:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")  # so it is reset
+            connection.sendall(sent)
+    assert replies(servers[2], [0.2, request()], 1)[0][0] == 200
+
+
+def test_body_in_drops_is_not_waited_for(run_server: RunServer) -> None:
+    with run_server(MUSIC_ORIGIN_REQUEST_TIMEOUT="0.3") as server:
+        address = (server.client.base_url.host, server.client.base_url.port or 80)
+        with socket.create_connection(address, timeout=30) as connection:
+            connection.sendall(request(b"", length=len(PIECE)))
+            connection.settimeout(PATIENCE / 2)
+            for _ in range(100):
+                connection.sendall(b" ")
+                with suppress(TimeoutError):
+                    assert connection.recv(12) == b"HTTP/1.1 408"
+                    break
+            else:
+                pytest.fail("it is waited for longer than its timeout says")
+
+
+def test_request_that_is_given_up_is_logged(run_server: RunServer) -> None:
+    with run_server() as server:
+        address = (server.client.base_url.host, server.client.base_url.port or 80)
+        with socket.create_connection(address) as connection:
+            connection.sendall(request(PIECE[:50], length=len(PIECE)))
+        while not (lines := [line for line in server.lines() if line.get("request_id") == "mine"]):
+            time.sleep(0.01)
+    assert [(line["path"], line["status"]) for line in lines] == [("/genre", 400)]
+
+
+def test_connection_ends_once_it_is_idle_and_not_while_it_is_used(run_server: RunServer) -> None:
+    with run_server("--timeout-keep-alive", "2") as server:
+        address = (server.client.base_url.host, server.client.base_url.port or 80)
+        with socket.create_connection(address, timeout=60) as connection:
+            for sent in (*[request()] * 6, request(line="GET /genre HTTP/1.1"), request()):
+                connection.sendall(sent)
+                read_reply(connection)
+                time.sleep(0.5)
+            assert connection.recv(1) == b""
+
+
+def test_service_that_stops_answers_what_has_begun(run_server: RunServer, tmp_path: Path) -> None:
+    patient = module(tmp_path, "import service.door\nfrom service.app import app\nservice.door.PATIENCE = 60\n")
+    with run_server(**patient) as server:
+        address = (server.client.base_url.host, server.client.base_url.port or 80)
+        with socket.create_connection(address, timeout=30) as connection:
+            head, body = parted(request(), END_OF_HEAD)
+            connection.sendall(head)
+            time.sleep(0.1)
+            server.process.terminate()
+            time.sleep(0.4)
+            connection.sendall(body)
+            assert read_reply(connection)[0] == 200
+        server.process.wait(timeout=30)
