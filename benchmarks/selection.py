@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from models.bundle import probability_of_north
 from training import metrics, networks
 from training.dataset import Dataset, Split, load_dataset
-from training.evaluate import protocols
+from training.protocols import protocols
 from training.recipes import PLACES, Recipe
 
 INNER_SHARE = 0.8

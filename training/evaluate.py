@@ -1,6 +1,6 @@
 """What the networks are worth on pieces that they did not see: many splits, baselines beside them, and intervals."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,15 +10,13 @@ from models.bundle import probability_of_north
 from models.features import Floats
 from models.origin import great_circle_km
 from training import baselines, calibration, metrics, networks
-from training.dataset import Dataset, DatasetError, Split
+from training.dataset import Dataset, DatasetError
 from training.metrics import Estimate, Reliability
 from training.networks import History
 from training.notebook import EPOCHS
+from training.protocols import Protocol, held_out_places, protocols
 from training.recipes import PLACES, Recipe
 
-RANDOM_SPLITS = 20
-FOLDS = 10
-PLACE_FOLDS = 11
 MIN_PIECES = 50
 MIN_TRAINING_PIECES = 10
 
@@ -29,23 +27,6 @@ METRICS: dict[str, Callable[[Floats, NDArray[np.bool_]], float]] = {
     "area_under_roc": metrics.area_under_roc,
 }
 CALIBRATED_METRICS = ("log_loss", "calibration_error")  # accuracy cannot change
-
-
-@dataclass(frozen=True, eq=False)
-class Protocol:
-    """A way to divide the rows, and each of its splits."""
-
-    name: str
-    splits: list[Split]
-
-    @property
-    def validation_share(self) -> float:
-        """The mean ratio of validation rows to training rows."""
-        return float(np.mean([len(split.validation) / len(split.training) for split in self.splits]))
-
-    def estimate(self, values: Iterable[float]) -> Estimate:
-        """The mean, spread and interval of a figure that each split has one of."""
-        return metrics.estimate(list(values), self.validation_share)
 
 
 @dataclass(frozen=True)
@@ -90,15 +71,6 @@ class Evaluation:
     held_out_north: NDArray[np.float32]
 
 
-def protocols(dataset: Dataset, seed: int) -> tuple[Protocol, Protocol, Protocol]:
-    """20 random splits, ten folds, and 11 folds that hold out whole places."""
-    return (
-        Protocol("random splits", [dataset.split(seed + number) for number in range(RANDOM_SPLITS)]),
-        Protocol("ten folds", ten_folds(dataset, seed)),
-        Protocol("held-out places", held_out_places(dataset, seed)),
-    )
-
-
 def check_size(dataset: Dataset, genres: int, seed: int) -> None:
     """Raises DatasetError if the data are too few for the folds, the bootstraps and the baselines."""
     distinct = len(np.unique(dataset.features, axis=0))
@@ -108,26 +80,6 @@ def check_size(dataset: Dataset, genres: int, seed: int) -> None:
             f"these data are too few to be evaluated (at least {MIN_PIECES} distinct pieces, three a genre, and not "
             "nearly all from the same places are needed): pass --quick"
         )
-
-
-def ten_folds(dataset: Dataset, seed: int) -> list[Split]:
-    """Shuffles the rows into ten parts; each is validated on once."""
-    order = np.random.default_rng(seed).permutation(len(dataset))
-    return [_held_out(np.isin(np.arange(len(dataset)), part)) for part in np.array_split(order, FOLDS)]
-
-
-def held_out_places(dataset: Dataset, seed: int) -> list[Split]:
-    """Deals the places into 11 folds, those of one side of 20° N after the other, so that each fold has both.
-
-    No place is on both sides of a split.
-    """
-    generator = np.random.default_rng(seed)
-    north = dataset.places.north_of_20
-    order = np.concatenate([generator.permutation(np.flatnonzero(side)) for side in (~north, north)])
-    folds = min(PLACE_FOLDS, len(order))
-    fold_of_place = np.empty(len(order), np.intp)
-    fold_of_place[order] = np.arange(len(order)) % folds
-    return [_held_out(fold_of_place[dataset.place] == fold) for fold in range(folds)]
 
 
 def evaluate(dataset: Dataset, recipes: Sequence[Recipe], seed: int) -> Evaluation:
@@ -203,10 +155,6 @@ def measure_calibration(
         pooled_raw=_pooled_reliability(predictions, protocol, dataset).calibration_error,
         pooled_calibrated=_pooled_reliability(calibrated, protocol, dataset).calibration_error,
     )
-
-
-def _held_out(rows: NDArray[np.bool_]) -> Split:
-    return Split(np.flatnonzero(~rows), np.flatnonzero(rows))
 
 
 def _fit(recipe: Recipe, dataset: Dataset, protocol: Protocol, seed: int, *, watched: bool) -> networks.Fit:

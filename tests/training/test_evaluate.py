@@ -7,6 +7,7 @@ from scipy.special import expit
 from models.bundle import ModelBundle
 from training import baselines, calibration, evaluate, metrics
 from training.dataset import Dataset, DatasetError, Split
+from training.protocols import Protocol, held_out_places
 from training.recipes import RECIPES
 
 
@@ -14,38 +15,6 @@ from training.recipes import RECIPES
 def quick(made: Dataset) -> evaluate.Evaluation:
     """The whole evaluation of made data, with networks trained for few epochs."""
     return evaluate.evaluate(made, [dataclasses.replace(recipe, epochs=60) for recipe in RECIPES], seed=0)
-
-
-def test_twenty_random_splits_of_800_and_259(dataset: Dataset) -> None:
-    protocol, _, _ = evaluate.protocols(dataset, 0)
-    assert len(protocol.splits) == 20
-    assert protocol.validation_share == pytest.approx(259 / 800)
-    for number, split in enumerate(protocol.splits):
-        assert (len(split.training), len(split.validation)) == (800, 259)
-        assert sorted([*split.training, *split.validation]) == list(range(1059))
-        np.testing.assert_array_equal(split.validation, dataset.split(number).validation)
-    assert len({tuple(split.validation) for split in protocol.splits}) == 20
-
-
-@pytest.mark.parametrize("position", [1, 2])
-def test_folds_leave_out_every_row_once(dataset: Dataset, position: int) -> None:
-    protocol = evaluate.protocols(dataset, 0)[position]
-    assert len(protocol.splits) == (10, 11)[position - 1]
-    assert sorted(np.concatenate([split.validation for split in protocol.splits])) == list(range(1059))
-    for split in protocol.splits:
-        assert not set(split.training) & set(split.validation)
-        assert len(split.training) + len(split.validation) == 1059
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_no_held_out_place_is_on_both_sides(dataset: Dataset, seed: int) -> None:
-    for split in evaluate.held_out_places(dataset, seed):
-        held_out = set(dataset.place[split.validation])
-        assert len(held_out) == 3
-        assert not held_out & set(dataset.place[split.training])
-        sides = dataset.north_of_20[split.validation]
-        assert sides.any()
-        assert not sides.all()
 
 
 def test_every_model_has_every_metric_under_every_protocol(quick: evaluate.Evaluation) -> None:
@@ -77,7 +46,7 @@ def test_figures_are_of_unseen_rows(quick: evaluate.Evaluation, made: Dataset) -
     accuracy = np.mean((quick.held_out_north > 0.5) == made.north_of_20)
     assert accuracy < np.mean((quick.fold_north > 0.5) == made.north_of_20)
     # With Kenya held out, all training rows are north, so every baseline calls Kenya north.
-    (kenya,) = [split for split in evaluate.held_out_places(made, 0) if not made.north_of_20[split.validation].any()]
+    (kenya,) = [split for split in held_out_places(made, 0) if not made.north_of_20[split.validation].any()]
     (called,) = baselines.north_of_20("logistic regression", made, [kenya])
     assert called.tolist() == [1.0] * 20
 
@@ -89,7 +58,7 @@ def test_how_far_places_is_ahead_is_measured_split_by_split(quick: evaluate.Eval
             assert figures["accuracy"].mean == pytest.approx(ours["accuracy"].mean - theirs["accuracy"].mean)
             assert figures["log_loss"].mean == pytest.approx(theirs["log_loss"].mean - ours["log_loss"].mean)
     # The spread is that of the differences, which is not the difference of the spreads.
-    thrice = evaluate.Protocol("", [Split(np.arange(8), np.arange(8, 10))] * 3)
+    thrice = Protocol("", [Split(np.arange(8), np.arange(8, 10))] * 3)
     measured = {
         "places": {"accuracy": np.array([0.5, 0.7, 0.9]), "log_loss": np.zeros(3)},
         "other": {"accuracy": np.array([0.4, 0.6, 0.8]), "log_loss": np.ones(3)},
@@ -105,7 +74,7 @@ def test_calibration_is_measured_on_rows_with_no_part_in_it() -> None:
     log_odds = generator.normal(0.5, 1.5, 2000)
     latitude = np.where(generator.uniform(size=2000) < expit(log_odds), 50.0, -50.0)
     many = Dataset(np.zeros((2000, 68)), latitude, np.zeros(2000), "")
-    protocol = evaluate.Protocol(
+    protocol = Protocol(
         "", [Split(np.arange(1000), np.arange(1000, 2000)), Split(np.arange(1000, 2000), np.arange(1000))]
     )
     predictions = [expit(3.0 * log_odds[1000:]), expit(0.5 * log_odds[:1000])]
