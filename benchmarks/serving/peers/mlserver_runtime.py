@@ -18,5 +18,5 @@ class Hidden(MLModel):
         """Predicts for the rows of the one input."""
         tensor = payload.inputs[0]
         north = forward(np.array(tensor.data.root, np.float32).reshape(tensor.shape)).tolist()
-        output = ResponseOutput(name="probability", datatype="FP32", shape=[len(north)], data=north)
+        output = ResponseOutput(name="probability", datatype="FP32", shape=[len(north), 1], data=north)
         return InferenceResponse(model_name=self.name, outputs=[output])
