@@ -4,7 +4,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, logit
 
 from models.features import FEATURE_BOUND
-from models.predictors import Dense, DenseNetwork, NearestCentroid, calibrate, squared_distances
+from models.predictors import BLOCK_ROWS, Dense, DenseNetwork, NearestCentroid, calibrate, squared_distances
 
 
 def direct_squared_distances(features: NDArray[np.float64], centroids: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -84,6 +84,14 @@ def test_relu_and_softmax() -> None:
     hidden = network("softmax", ([[1.0, -1.0]], [0.0, 0.0]), ([[1.0, 0.0], [0.0, 5.0]], [0.0, 1.0]))
     expected = np.exp([2.0, 1.0]) / np.exp([2.0, 1.0]).sum()  # the second hidden unit is cut off at zero
     np.testing.assert_allclose(hidden.predict(np.array([[2.0]])), [expected], rtol=1e-6)
+
+
+@pytest.mark.parametrize("count", [0, 1, BLOCK_ROWS - 1, BLOCK_ROWS, BLOCK_ROWS + 1, 3 * BLOCK_ROWS + 7])
+def test_every_row_is_predicted_in_its_place(count: int) -> None:
+    values = np.linspace(-4, 4, count)
+    predicted = network("softmax", ([[0.0, 1.0]], [0.0, 0.0])).predict(values[:, None])
+    assert predicted.shape == (count, 2)
+    np.testing.assert_allclose(predicted[:, 1], expit(values), rtol=1e-5)
 
 
 @pytest.mark.parametrize("activation", ["sigmoid", "softmax"])
