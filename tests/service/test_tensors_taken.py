@@ -1,9 +1,12 @@
 import json
+from typing import Any
 
 import httpx
 import numpy as np
 import pytest
 
+from service import tensors
+from tests.conftest import damaged
 from tests.service.tensor_requests import GENRE, LENGTH, NORTH, ROWS, asked, outputs, post, post_binary, unpacked
 
 
@@ -91,6 +94,37 @@ def test_empty_list_of_outputs_means_all(client: httpx.Client) -> None:
     assert outputs(post(client, asked(OUTPUTS=[]))) == outputs(post(client, asked()))
 
 
-def test_last_of_two_equal_names_counts(client: httpx.Client) -> None:
-    content = json.dumps(asked()).replace('"inputs"', '"inputs": ["secret"], "inputs"')
+@pytest.mark.parametrize(
+    ("name", "twice"),
+    [
+        ('"inputs"', '"inputs": ["secret"], "inputs"'),
+        ('"id"', '"id": "first", "id"'),
+        ('"datatype"', '"datatype": "FP32", "datatype"'),
+        ('"data"', f'"data": {ROWS[::-1].tolist()}, "data"'),
+    ],
+)
+def test_last_of_two_equal_names_counts(client: httpx.Client, name: str, twice: str) -> None:
+    content = json.dumps(asked(ID="last")).replace(name, twice)
+    assert '"id":"last"' in client.post(GENRE, content=content).text
     assert outputs(client.post(GENRE, content=content)) == outputs(post(client, asked()))
+
+
+@pytest.mark.parametrize("data", [ROWS.ravel().tolist(), ROWS.tolist()])
+def test_pydantic_takes_every_head_that_the_quick_way_takes(data: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = 0
+    sent = asked(data=data, ID="mine", PARAMETERS={"network": "hidden"}, OUTPUTS=[{"name": "genre"}])
+    for body in damaged(json.dumps(sent).encode(), 5000):
+        with monkeypatch.context() as patch:
+            patch.setattr(tensors, "_validate_head", lambda _: None)
+            quick = tensors._read_head(body, 1000)
+        if quick is None:
+            continue
+        taken += 1
+        assert isinstance(quick.inputs[0].data, np.ndarray)
+        slow = tensors._validate_head(body)
+        numbers = np.array(slow.inputs[0].data, object).ravel().tolist()
+        assert {*map(type, numbers)} <= {int, float}
+        assert quick.inputs[0].data.tolist() == [*map(float, numbers)]
+        quick.inputs[0].data = slow.inputs[0].data
+        assert quick == slow
+    assert taken > 100
