@@ -5,7 +5,6 @@ import io
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from email.message import Message
-from functools import partial
 from http import HTTPStatus
 from importlib.util import find_spec
 from typing import Any
@@ -25,6 +24,7 @@ CSV = "text/csv"
 NPY = "application/x-npy"
 ARROW = "application/vnd.apache.arrow.stream"
 ARROW_IS_INSTALLED = find_spec("pyarrow") is not None
+READERS: Mapping[str, Callable[[bytes, int], Rows]] = {JSON: read_json, NPY: read_npy, ARROW: read_arrow}
 FORMS = (JSON, CSV, NPY, ARROW) if ARROW_IS_INSTALLED else (JSON, CSV, NPY)
 
 ARROW_IS_MISSING = (
@@ -59,14 +59,8 @@ class BatchRoute(PredictionRoute):
 
 def decode(request: Request, body: bytes) -> Rows:
     """The rows of the body. Raises HTTPException for too many, RequestValidationError for what are not 68 numbers."""
-    read_table = partial(read_csv, header=_declared_header(request))
-    readers: dict[str, Callable[[bytes, int], Rows]] = {
-        JSON: read_json,
-        CSV: read_table,
-        NPY: read_npy,
-        ARROW: read_arrow,
-    }
-    rows = readers[media_type(request)](body, request.state.settings.max_batch)
+    form, max_rows = media_type(request), request.state.settings.max_batch
+    rows = read_csv(body, max_rows, _declared_header(request)) if form == CSV else READERS[form](body, max_rows)
     request.state.ignored_columns = rows.ignored_columns
     return rows
 

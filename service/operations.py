@@ -86,7 +86,7 @@ async def model(request: Request) -> Model:
 def model_card(request: Request) -> Response:
     """Says what the models are for, how good they are, and where they fail: in Markdown, or as a page for a browser."""
     card = read_card(request.state.settings.bundle, request.state.bundle.version)
-    form = preferred(request, ["text/markdown", "text/html"])
+    form = preferred(request, ("text/markdown", "text/html"))
     if form == "text/markdown":
         return Response(card, headers={"Vary": "Accept"}, media_type=form)
     return HTMLResponse(as_page(card), headers={"Vary": "Accept", **CONFINED})

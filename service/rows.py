@@ -40,14 +40,20 @@ class Rows:
 
 def read_json(body: bytes, max_rows: int) -> Rows:
     """Reads `{"features": [[68 numbers], …]}`."""
-    commas, brackets, braces = (int(np.count_nonzero(np.frombuffer(body, np.uint8) == ord(mark))) for mark in ",[{")
-    # Between numbers are commas, and around a row are brackets: so nothing is built of a body with too many of either.
-    if commas >= max_rows * FEATURE_COUNT or brackets + braces > max_rows + 2:
+    brackets = _count(body, "[")
+    if brackets > max_rows + 1:  # those around all rows, and around each
         refuse_rows(max_rows)
     try:
         return Rows(_parse_batch(body, brackets))
     except Exception:  # the quick way fails in many ways; pydantic decides, and has words for what is wrong
+        # Between numbers are commas, so nothing is built of a body with too many of these, or of too many objects.
+        if _count(body, ",") >= max_rows * FEATURE_COUNT or brackets + _count(body, "{") > max_rows + 2:
+            refuse_rows(max_rows)
         return _validate_batch(body)
+
+
+def _count(body: bytes, mark: str) -> int:
+    return int(np.count_nonzero(np.frombuffer(body, np.uint8) == ord(mark)))
 
 
 def _parse_batch(body: bytes, brackets: int) -> NDArray[np.float64]:
