@@ -69,7 +69,9 @@ class Dense:
 
     def logits(self, inputs: Floats) -> Floats:
         """The weighted sums (n, units) before activation, for inputs (n, inputs); of members, (members, n, units)."""
-        return inputs @ self.kernel + self.bias[..., None, :]
+        weighted: Floats = inputs @ self.kernel
+        weighted += self.bias[..., None, :]
+        return weighted
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,10 +104,14 @@ class DenseNetwork:
         *hidden_layers, output_layer = self.layers
         values: Floats = features.astype(np.float32, copy=False)
         for layer in hidden_layers:
-            values = np.maximum(layer.logits(values), 0.0)
-        scores = output_layer.logits(values)
+            values = layer.logits(values)
+            np.maximum(values, 0.0, out=values)
+        # Classes are few: NumPy goes over them faster where they come first.
+        scores = np.ascontiguousarray(np.moveaxis(output_layer.logits(values), -1, 0))
         if output_layer.activation == "sigmoid":
             scores = -np.logaddexp(np.float32(0), -scores)
-        exponentials = np.exp(scores - scores.max(axis=-1, keepdims=True))
-        probabilities: NDArray[np.float32] = exponentials / exponentials.sum(axis=-1, keepdims=True)
+        scores -= scores.max(axis=0)
+        np.exp(scores, out=scores)
+        scores /= scores.sum(axis=0)
+        probabilities: NDArray[np.float32] = np.moveaxis(scores, 0, -1)
         return probabilities.mean(axis=0) if probabilities.ndim == 3 else probabilities

@@ -2,11 +2,11 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from http import HTTPStatus
 from typing import NoReturn
 
-from anyio import CapacityLimiter, to_thread
 from fastapi import Response
 from starlette.exceptions import HTTPException
 
@@ -20,7 +20,7 @@ class Admission:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._under_way = 0
-        self._large = CapacityLimiter(1)
+        self._thread = ThreadPoolExecutor(max_workers=1)
         self._waiting = 0
         self._bodies: set[asyncio.Timeout] = set()
         self._stopping = False
@@ -50,7 +50,7 @@ class Admission:
             _turn_away(f"As many large batches wait for their turn as may, {MAX_WAITING}: send this again later.")
         self._waiting += 1
         try:
-            return await to_thread.run_sync(answer, limiter=self._large)
+            return await asyncio.get_running_loop().run_in_executor(self._thread, answer)
         finally:
             self._waiting -= 1
 

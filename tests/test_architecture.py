@@ -15,7 +15,6 @@ ALLOWED = {
         "service",
         "models",
         "numpy",
-        "anyio",
         "fastapi",
         "httptools",
         "markdown_it",
