@@ -47,7 +47,7 @@ class Admission:
         Raises HTTPException (429) if many wait already: each holds its body.
         """
         if self._waiting >= MAX_WAITING:
-            _turn_away(f"As many large batches wait for their turn as may, {MAX_WAITING}: send this again later.")
+            _turn_away(f"{MAX_WAITING} large batches wait already, and no more may: send this again later.")
         self._waiting += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(self._thread, answer)

@@ -113,7 +113,7 @@ class Door(HttpToolsProtocol):
             self.patience = self.patience or self.loop.call_later(PATIENCE, self._pass_on_begun)
         else:
             self._taken_up()
-            super().data_received(data)
+            self._tell_uvicorn(data)
 
     def on_message_begin(self) -> None:
         """Is told by the parser that a request begins."""
@@ -171,7 +171,7 @@ class Door(HttpToolsProtocol):
 
     def pass_on(self, held: Held) -> None:
         """Tells uvicorn of the request."""
-        super().data_received(held.request)
+        self._tell_uvicorn(held.request)
 
     def _may_reply(self) -> bool:
         """Whether no other request of this connection is under way, and the client takes replies."""
@@ -201,7 +201,14 @@ class Door(HttpToolsProtocol):
 
     def _pass_on_begun(self) -> None:
         if begun := self._taken_up():
-            super().data_received(begun)
+            self._tell_uvicorn(begun)
+
+    def _tell_uvicorn(self, data: bytes) -> None:
+        """Passes on what has come, and with a request that begins in it when that was."""
+        ours = self.app_state
+        self.app_state = {**ours, "started": self.started}
+        super().data_received(data)
+        self.app_state = ours
 
 
 def answer_held() -> None:

@@ -28,7 +28,7 @@ READERS: Mapping[str, Callable[[bytes, int], Rows]] = {JSON: read_json, NPY: rea
 FORMS = (JSON, CSV, NPY, ARROW) if ARROW_IS_INSTALLED else (JSON, CSV, NPY)
 
 ARROW_IS_MISSING = (
-    "Arrow needs the extra `arrow` of this service, which is not installed: pip install 'music-origin[arrow]'."
+    "Arrow is not read or written here: the service is without its extra `arrow`, which `make extras` adds."
 )
 
 

@@ -252,7 +252,7 @@ def _cell_error(kind: str, row: int, column: int, **context: float) -> Error:
 
 
 def _length_error(row: int, length: int, expected: int) -> Error:
-    hint = ": is one of them an index, to be left out?" if length == expected + 1 else ""
+    hint = " (is one of them an index? leave it out)" if length == expected + 1 else ""
     context = {"expected": expected, "actual": length, "hint": hint}
     return {"type": "row_length", "loc": ("features", row), "cell": (row + 1,), "ctx": context}
 

@@ -58,7 +58,7 @@ def _origins(origins: tuple[str, ...]) -> tuple[str, ...]:
 
 def _telemetry_is_installed(value: bool) -> bool:
     if value and find_spec("opentelemetry.sdk") is None:
-        raise ValueError("OpenTelemetry is not installed: pip install 'music-origin[telemetry]'")
+        raise ValueError("OpenTelemetry is not installed: it is in the extra `telemetry`, which `make extras` adds")
     return value
 
 
@@ -77,7 +77,12 @@ class Settings(BaseSettings):
         ),
     ] = 16 * 2**20
     max_concurrency: Annotated[
-        int, Field(gt=0, description="The most predictions under way in one worker; more are answered 429.")
+        int,
+        Field(
+            gt=0,
+            description="The most predictions under way in one worker; more are answered 429, and so are large batches "
+            "while 32 wait.",
+        ),
     ] = 1000
     request_timeout: Annotated[
         float, Field(gt=0, allow_inf_nan=False, description="Seconds within which a body must have arrived.")

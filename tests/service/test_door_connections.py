@@ -101,6 +101,15 @@ def test_body_in_drops_is_not_waited_for(run_server: RunServer) -> None:
                 pytest.fail("it is waited for longer than its timeout says")
 
 
+def test_time_of_a_late_body_counts_from_its_head(run_server: RunServer, tmp_path: Path) -> None:
+    patient = module(tmp_path, "import service.door\nfrom service.app import app\nservice.door.PATIENCE = 1\n")
+    head, body = parted(request(), END_OF_HEAD)
+    with run_server(**patient) as server:
+        replies(server.client, [head, 1.5, body], 1)
+    (line,) = [line for line in server.lines() if line.get("path") == "/genre"]
+    assert line["milliseconds"] > 1000
+
+
 def test_request_that_is_given_up_is_logged(run_server: RunServer) -> None:
     with run_server() as server:
         address = (server.client.base_url.host, server.client.base_url.port or 80)

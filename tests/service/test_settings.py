@@ -71,7 +71,7 @@ def test_telemetry_needs_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     set_to(monkeypatch, TELEMETRY="true")
     assert read_settings().telemetry
     monkeypatch.setattr("service.settings.find_spec", lambda _: None)
-    with pytest.raises(SettingsError, match=r"MUSIC_ORIGIN_TELEMETRY: .*music-origin\[telemetry\]"):
+    with pytest.raises(SettingsError, match=r"MUSIC_ORIGIN_TELEMETRY: .*`telemetry`, which `make extras` adds"):
         read_settings()
 
 
