@@ -126,7 +126,7 @@ def test_large_batches_wait_for_each_other_and_nobody_else_for_them(run_server: 
             more, pending = wait(pending, return_when="FIRST_COMPLETED")
             turned_away |= more
         for future in turned_away:
-            assert "as may, 32" in problem(future.result(), 429)["detail"]
+            assert "32 large batches wait already" in problem(future.result(), 429)["detail"]
         server.client.get("/health/live").raise_for_status()
         server.client.post("/north-of-20", content=PIECE, headers=JSON).raise_for_status()
         assert len([*tmp_path.glob("go-started-*")]) == 1
