@@ -136,6 +136,14 @@ class Door(HttpToolsProtocol):
         self._pass_on_begun()
         super().connection_lost(exc)
 
+    def answer(self, held: Held, content: bytes | None) -> None:
+        """Replies with the content, or passes on what has none."""
+        self.holding = False
+        if content is not None:
+            self.reply(held, content)
+        elif not self.transport.is_closing():
+            self._tell_uvicorn(held.request)
+
     def reply(self, held: Held, content: bytes) -> None:
         """Writes the reply, and takes down that it was given."""
         route, state = held.head.route, held.state
@@ -168,10 +176,6 @@ class Door(HttpToolsProtocol):
             self._look_again_after(self.timeout_keep_alive - idle)
         else:
             super().timeout_keep_alive_handler()
-
-    def pass_on(self, held: Held) -> None:
-        """Tells uvicorn of the request."""
-        self._tell_uvicorn(held.request)
 
     def _may_reply(self) -> bool:
         """Whether no other request of this connection is under way, and the client takes replies."""
@@ -219,12 +223,11 @@ def answer_held() -> None:
     together, TURN.held = TURN.held, []
     contents = [content_of(held) for held in together]
     for held, content in zip(together, contents, strict=True):
-        door = held.door
-        door.holding = False
-        if content is not None:
-            door.reply(held, content)
-        elif not door.transport.is_closing():
-            door.pass_on(held)
+        try:
+            held.door.answer(held, content)
+        except Exception:  # it is no reason to leave the others without a reply
+            held.door.logger.exception("A connection failed at the door.")
+            held.door.transport.abort()
 
 
 def content_of(held: Held) -> bytes | None:

@@ -37,7 +37,7 @@ class Observation:
             headers.append((b"x-model-version", state["bundle"].version.encode()))
         if any(name == b"upgrade" for name, _ in scope["headers"]):
             headers.append((b"connection", b"close"))  # uvicorn would take this request's body for the next request
-        status, complete = 0, False
+        status, complete, cancelled = 0, False, False
 
         async def send_named(message: Message) -> None:
             nonlocal status, complete
@@ -57,6 +57,7 @@ class Observation:
         try:
             await self.app(asked, receive, send_named)
         except asyncio.CancelledError:  # the server stops, and has waited as long as it was told to
+            cancelled = True
             if status:
                 raise
             stopped = problem(Request(scope), HTTPStatus.SERVICE_UNAVAILABLE, "The service has stopped: ask another.")
@@ -71,6 +72,8 @@ class Observation:
                 route = getattr(asked.get("route"), "path", "unmatched")
                 path, seconds = scope.get("raw_path") or b"", time.perf_counter() - started
                 state["ledger"].enter(Answered(scope["method"], path, route, status, seconds, state))
+                if cancelled:  # there may be no later
+                    state["ledger"].settle()
 
 
 def sane_request_id(headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:

@@ -128,9 +128,10 @@ def interruptible() -> Iterator[None]:
         interrupted = True
         signal.default_int_handler(number, frame)
 
-    previous = signal.getsignal(signal.SIGINT)
-    if previous is signal.default_int_handler:  # else it is ignored, as in a background job
-        signal.signal(signal.SIGINT, interrupt)
+    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:  # it is ignored, as in a background job
+        yield
+        return
+    signal.signal(signal.SIGINT, interrupt)
     try:
         yield
     except Exception as error:
@@ -138,7 +139,7 @@ def interruptible() -> Iterator[None]:
             raise KeyboardInterrupt from error
         raise
     finally:
-        signal.signal(signal.SIGINT, previous)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def fit_genres(dataset: Dataset, genres: int, seed: int) -> Clustering:

@@ -31,6 +31,14 @@ def test_genre_is_that_of_the_row(bundle: ModelBundle, pieces: PiecePredictor) -
     assert {*rows.unusual.tolist()} == {True, False}
 
 
+def test_piece_on_a_centroid_is_at_no_distance(bundle: ModelBundle, pieces: PiecePredictor) -> None:
+    for genre, centroid in enumerate(bundle.genres.centroids.astype(np.float64)):
+        for scale in (0.0, 1e-9, 1e-8, 1e-7):
+            found = pieces.genre(centroid + scale * GENERATOR.normal(size=FEATURE_COUNT))
+            assert found.genre == genre
+            assert 0 <= found.distance < 1e-5
+
+
 @pytest.mark.parametrize("network", ["simple", "hidden", "places"])
 @pytest.mark.parametrize("calibrated", [True, False])
 def test_side_is_that_of_the_row(bundle: ModelBundle, pieces: PiecePredictor, network: str, calibrated: bool) -> None:

@@ -11,9 +11,13 @@ from service.schemas import EXAMPLE_FEATURES
 
 PIECE = json.dumps({"features": EXAMPLE_FEATURES}).encode()
 PASSED_ON = 418
+LATE = 1.5  # seconds between a head and its body
 # An application that answers nothing: what has a prediction was answered before it.
 NO_APPLICATION = f"""
+from service import door
 from service.app import app as service
+
+door.PATIENCE = {LATE / 3}
 
 async def app(scope, receive, send):
     if scope["type"] == "lifespan":

@@ -8,11 +8,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from service.door import MAX_HEAD_BYTES, PATIENCE, read_piece
+from service.door import MAX_HEAD_BYTES, read_piece
 from service.hot_path import MAX_PIECE_BYTES, validate_piece
 from service.schemas import EXAMPLE_FEATURES
 from tests.conftest import RunServer, damaged, module
-from tests.service.door_requests import END_OF_HEAD, NO_APPLICATION, PASSED_ON, PIECE, parted, replies, request
+from tests.service.door_requests import END_OF_HEAD, LATE, NO_APPLICATION, PASSED_ON, PIECE, parted, replies, request
 
 AT_THE_DOOR: dict[str, Sequence[bytes | float]] = {
     "genre": [request()],
@@ -52,6 +52,8 @@ ELSEWHERE: dict[str, Sequence[bytes | float]] = {
     "header twice": [request(PIECE, "Content-Type: application/json", kind="text/csv")],
     "gzip": [request(gzip.compress(PIECE, mtime=0), "Content-Encoding: gzip")],
     "origin": [request(PIECE, "Origin: https://example.org")],
+    "upgrade": [request(PIECE, "Connection: upgrade", "Upgrade: h2c")],
+    "upgrade alone": [request(PIECE, "Upgrade: h2c")],
     "chunked": [
         b"POST /genre HTTP/1.1\r\nHost: here\r\nX-Request-ID: mine\r\nContent-Type: application/json\r\n"
         b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (len(PIECE), PIECE)
@@ -69,7 +71,7 @@ ELSEWHERE: dict[str, Sequence[bytes | float]] = {
     "no number": [request(b'{"features": []}')],
     "67 numbers": [request(json.dumps({"features": EXAMPLE_FEATURES[1:]}).encode())],
     "nested": [request(PIECE.replace(b"[", b"[[").replace(b"]", b"]]"))],
-    "late body": [request(b"", length=len(PIECE)), 4 * PATIENCE, PIECE],
+    "late body": [request(b"", length=len(PIECE)), LATE, PIECE],
     **{
         value: [request(piece_with(value))] for value in ("true", "null", '"1"', "NaN", "1e400", "1e18", "1000.1", "{}")
     },

@@ -1,17 +1,22 @@
 """What happens on a connection to the door: replies keep their order, and clients are slow, go away, or are many."""
 
+import asyncio
 import json
 import socket
 import time
-from collections.abc import Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import AsyncIterator, Sequence
+from contextlib import ExitStack, asynccontextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
 import pytest
+from uvicorn import Config
+from uvicorn.server import ServerState
 
-from service.door import PATIENCE
+from service.app import app
+from service.door import PATIENCE, Door, Held, answer_held
 from tests.conftest import RunServer, module
 from tests.service.door_requests import END_OF_HEAD, PIECE, parted, read_reply, replies, request
 from tests.service.test_hot_path import LARGE, WAITING
@@ -144,3 +149,88 @@ def test_service_that_stops_answers_what_has_begun(run_server: RunServer, tmp_pa
             connection.sendall(body)
             assert read_reply(connection)[0] == 200
         server.process.wait(timeout=30)
+
+
+class Transport:
+    """Takes what a connection writes."""
+
+    def __init__(self) -> None:
+        self.written: list[bytes] = []
+        self.aborted = False
+
+    def write(self, data: bytes) -> None:
+        self.written.append(data)
+
+    def abort(self) -> None:
+        self.aborted = True
+
+    def is_closing(self) -> bool:
+        return self.aborted
+
+    def get_extra_info(self, _: str) -> None:
+        return None
+
+
+@asynccontextmanager
+async def connections(count: int) -> AsyncIterator[list[tuple[Door, Any]]]:
+    """Connections to the service without a network between, and their transports."""
+    async with app.router.lifespan_context(app) as state:
+        config = Config(app, http=Door, log_config=None)
+        config.load()
+        made: list[tuple[Door, Any]] = [
+            (Door(config, ServerState(), dict(state or {})), Transport()) for _ in range(count)
+        ]
+        for door, transport in made:
+            door.connection_made(transport)
+        yield made
+
+
+def test_client_that_does_not_read_is_left_to_uvicorn() -> None:
+    async def main() -> None:
+        async with connections(1) as [(door, transport)]:
+            door.pause_writing()
+            door.data_received(request())
+            assert not door.holding
+            door.resume_writing()
+            while not (door.cycle and door.cycle.response_complete):
+                await asyncio.sleep(0)
+            door.data_received(request())
+            assert door.holding
+            await asyncio.sleep(0)
+            assert b"".join(transport.written).count(b"HTTP/1.1 200 OK") == 2
+
+    asyncio.run(main())
+
+
+def test_next_request_does_not_overtake_one_that_is_held() -> None:
+    async def main() -> None:
+        async with connections(1) as [(door, transport)]:
+            door.data_received(request())
+            assert transport.written == []
+            door.data_received(request(b"[]"))
+            assert len(transport.written) == 1
+            while not (door.cycle and door.cycle.response_complete):
+                await asyncio.sleep(0)
+            assert [int(reply.split()[1]) for reply in transport.written if reply.startswith(b"HTTP")] == [200, 422]
+
+    asyncio.run(main())
+
+
+def test_connection_that_fails_takes_no_other_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
+        async with connections(3) as made:
+            reply = Door.reply
+
+            def fail_once(door: Door, held: Held, content: bytes) -> None:
+                if door is made[1][0]:
+                    raise RuntimeError("a mistake")
+                reply(door, held, content)
+
+            monkeypatch.setattr(Door, "reply", fail_once)
+            for door, _ in made:
+                door.data_received(request())
+            answer_held()
+            assert [len(transport.written) for _, transport in made] == [1, 0, 1]
+            assert [transport.aborted for _, transport in made] == [False, True, False]
+
+    asyncio.run(main())

@@ -1,14 +1,21 @@
 import os
 import pty
 import re
+import select
+import signal
+import socket
 import subprocess
 import sys
+import time
+from contextlib import ExitStack
 from datetime import datetime
+from pathlib import Path
 
 import httpx
 
+from service.logs import _parts
 from service.schemas import EXAMPLE_FEATURES
-from tests.conftest import ROOT, RunServer
+from tests.conftest import ROOT, RunServer, module
 
 PIECE = {"features": EXAMPLE_FEATURES}
 
@@ -79,3 +86,38 @@ def test_uvicorn_speaks_in_the_same_form(run_server: RunServer) -> None:
     messages = [line["message"] for line in server.lines() if "message" in line]
     assert any("Application startup complete" in message for message in messages)
     assert any("Shutting down" in message for message in messages)
+
+
+SELDOM = "import service.ledger\nservice.ledger.SETTLING_SECONDS = 60\nfrom service.app import app\n"
+
+
+def test_last_requests_are_logged_when_the_service_stops(run_server: RunServer, tmp_path: Path) -> None:
+    with run_server(**module(tmp_path, SELDOM)) as server:
+        ask(server.client)
+        assert not [line for line in server.lines() if "path" in line]
+    assert len([line for line in server.lines() if "path" in line]) == 4
+
+
+def test_requests_that_are_cut_off_are_logged(run_server: RunServer, tmp_path: Path) -> None:
+    head = b"POST /genre/batch HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n"
+    with run_server(may_fail=True, **module(tmp_path, SELDOM)) as server, ExitStack() as stack:
+        for _ in range(3):
+            address = (server.client.base_url.host, server.client.base_url.port or 80)
+            stack.enter_context(socket.create_connection(address)).sendall(head)
+        while "in_flight 4.0" not in server.client.get("/metrics").text:
+            time.sleep(0.01)
+        server.process.send_signal(signal.SIGINT)
+        while "Waiting for" not in server.log.read_text():
+            time.sleep(0.01)
+        server.process.send_signal(signal.SIGINT)
+        server.process.wait(timeout=60)
+    assert [line["status"] for line in server.lines() if line.get("path") == "/genre/batch"] == [503] * 3
+
+
+def test_lines_are_written_whole_and_as_many_as_a_pipe_takes_at_once() -> None:
+    lines = [f"{'x' * (17 * number % 900)}\n" for number in range(200)] + ["y" * 9000 + "\n", "z\n"]
+    parts = [*_parts(lines)]
+    assert "".join(parts) == "".join(lines)
+    assert all(part.endswith("\n") for part in parts)
+    assert [part for part in parts if len(part) > select.PIPE_BUF] == [lines[-2]]
+    assert len(parts) < len(lines) / 4
