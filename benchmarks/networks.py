@@ -7,8 +7,8 @@ import numpy as np
 
 from benchmarks.timing import Timings, interleaved
 from training import networks
+from training.batches import BATCH_SIZE
 from training.dataset import Dataset, Split
-from training.networks import BATCH_SIZE
 from training.recipes import HIDDEN
 
 EPOCHS = 100

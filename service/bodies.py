@@ -5,12 +5,19 @@ from collections.abc import AsyncIterator
 from http import HTTPStatus
 from typing import NoReturn
 
+import numpy as np
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 COMPRESSIONS = {"gzip": 16 + zlib.MAX_WBITS, "x-gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
+
+
+def count(body: bytes, marks: str) -> int:
+    """How many bytes of a body are one of these ASCII characters; `bytes.count` takes longer where they are many."""
+    values = np.frombuffer(body, np.uint8)
+    return sum(int(np.count_nonzero(values == ord(mark))) for mark in marks)
 
 
 async def read_body(request: Request, limit: int) -> bytes:

@@ -12,6 +12,7 @@ import time
 from asyncio import TimerHandle
 from collections.abc import Callable, Mapping
 from functools import lru_cache
+from types import SimpleNamespace
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -106,7 +107,10 @@ class Door(HttpToolsProtocol):
         missing = end + head.length - len(data) if head and _is_admitted(head, state) else -1
         if head and missing == 0:
             self._taken_up()
-            self._hold(Held(self, state.copy(), head, data, data[end:]))
+            self.holding = True
+            if not TURN.held:
+                self.loop.call_soon(answer_held)
+            TURN.held.append(Held(self, state.copy(), head, data, data[end:]))
         elif missing > 0:
             self._unset_keepalive_if_required()
             self.begun = data
@@ -190,12 +194,6 @@ class Door(HttpToolsProtocol):
     def _look_again_after(self, seconds: float) -> None:
         self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
 
-    def _hold(self, held: Held) -> None:
-        self.holding = True
-        if not TURN.held:
-            self.loop.call_soon(answer_held)
-        TURN.held.append(held)
-
     def _taken_up(self) -> bytes:
         """What has come of a request whose body was waited for."""
         if self.patience:
@@ -258,24 +256,27 @@ def read_head(head: bytes) -> Head | None:
 
     Clients begin their requests alike, so what a head says need not be found out anew each time.
     """
-    parts = _HeadParts()
-    parser = HttpRequestParser(parts)
+    urls: list[bytes] = []
+    headers: list[tuple[bytes, bytes]] = []
+    parser = HttpRequestParser(
+        SimpleNamespace(on_url=urls.append, on_header=lambda name, value: headers.append((name.lower(), value)))
+    )
     try:
         parser.feed_data(head)
     except (HttpParserError, HttpParserUpgrade):
         return None
-    path, _, query = parts.url.partition(b"?")
-    headers = dict(parts.headers)
-    length = headers.get(b"content-length", b"")
+    path, _, query = b"".join(urls).partition(b"?")
+    values = dict(headers)
+    length = values.get(b"content-length", b"")
     if not (
         path in ROUTES
         and parser.get_method() == b"POST"
         and parser.get_http_version() == "1.1"
         and parser.should_keep_alive()
         and b"#" not in query
-        and len(headers) == len(parts.headers)
-        and UNUSUAL.isdisjoint(headers)
-        and headers.get(b"content-type", b"").partition(b";")[0].strip().lower() == b"application/json"
+        and len(values) == len(headers)
+        and UNUSUAL.isdisjoint(values)
+        and values.get(b"content-type", b"").partition(b";")[0].strip().lower() == b"application/json"
         and length.isdigit()
         and int(length) <= MAX_PIECE_BYTES
     ):
@@ -285,21 +286,7 @@ def read_head(head: bytes) -> Head | None:
         options = read_options(query)
     except RequestValidationError:
         return None
-    return Head(route.path, route.endpoint, options, parts.headers, sane_request_id(parts.headers), int(length))
-
-
-class _HeadParts:
-    """What httptools finds in a head."""
-
-    def __init__(self) -> None:
-        self.url = b""
-        self.headers: list[tuple[bytes, bytes]] = []
-
-    def on_url(self, url: bytes) -> None:
-        self.url += url
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self.headers.append((name.lower(), value))
+    return Head(route.path, route.endpoint, options, headers, sane_request_id(headers), int(length))
 
 
 def _is_admitted(head: Head, state: State) -> bool:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-SETTLING_SECONDS = 0.002  # far less than a person or Prometheus notices, and time for some eighty requests
+SETTLING_SECONDS = 0.002  # far less than a person or Prometheus notices, and time for a hundred requests
 
 
 class Answered(NamedTuple):

@@ -15,6 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json
 
 from models.features import FEATURE_BOUND, FEATURE_COUNT, Floats
+from service.bodies import count
 from service.hot_path import refuse_rows
 from service.problems import MAX_ERRORS
 from service.schemas import Batch, Piece
@@ -22,8 +23,7 @@ from service.schemas import Batch, Piece
 WIDTHS = (FEATURE_COUNT, FEATURE_COUNT + 2)  # a line of the published data set ends in latitude and longitude
 NPY_HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 SEPARATORS = "\t;,"
-CELL_ENDS = (b"\t", b";", b",")
-LINE_ENDS = (b"\n", b"\r")
+LINE_ENDS = "\n\r"
 
 Error = dict[str, Any]
 validate_batch = TypeAdapter(Batch).validate_json
@@ -40,20 +40,16 @@ class Rows:
 
 def read_json(body: bytes, max_rows: int) -> Rows:
     """Reads `{"features": [[68 numbers], …]}`."""
-    brackets = _count(body, "[")
+    brackets = count(body, "[")
     if brackets > max_rows + 1:  # those around all rows, and around each
         refuse_rows(max_rows)
     try:
         return Rows(_parse_batch(body, brackets))
     except Exception:  # the quick way fails in many ways; pydantic decides, and has words for what is wrong
         # Between numbers are commas, so nothing is built of a body with too many of these, or of too many objects.
-        if _count(body, ",") >= max_rows * FEATURE_COUNT or brackets + _count(body, "{") > max_rows + 2:
+        if count(body, ",") >= max_rows * FEATURE_COUNT or brackets + count(body, "{") > max_rows + 2:
             refuse_rows(max_rows)
         return _validate_batch(body)
-
-
-def _count(body: bytes, mark: str) -> int:
-    return int(np.count_nonzero(np.frombuffer(body, np.uint8) == ord(mark)))
 
 
 def _parse_batch(body: bytes, brackets: int) -> NDArray[np.float64]:
@@ -122,7 +118,7 @@ def read_csv(body: bytes, max_rows: int, header: bool | None = None) -> Rows:
     """
     # Twice as many as there may be, for blank lines, two-part line ends and decimal commas.
     most_lines = 2 * (max_rows + 1)
-    if sum(map(body.count, LINE_ENDS)) > 2 * most_lines or sum(map(body.count, CELL_ENDS)) > most_lines * max(WIDTHS):
+    if count(body, LINE_ENDS) > 2 * most_lines or count(body, SEPARATORS) > most_lines * max(WIDTHS):
         refuse_rows(max_rows)
     try:
         text = body.decode("utf-8-sig")

@@ -14,8 +14,9 @@ from service.settings import Settings
 
 
 class State(TypedDict):
-    """The parts of the service; then, of one request: its id, its rows, what they were predicted to be, and columns.
+    """The parts of the service; then, of one request, what it leaves there.
 
+    That is when it began, if the door saw it begin; its id, its rows, what they were predicted to be, and columns.
     `predicted` has the number of rows by genre, as text, or by network and side.
     """
 
@@ -28,6 +29,7 @@ class State(TypedDict):
     ledger: Ledger
     readiness: Readiness
 
+    started: NotRequired[float]
     request_id: NotRequired[str]
     rows: NotRequired[int]
     predicted: NotRequired[Mapping[tuple[str, ...], int]]

@@ -20,6 +20,7 @@ from starlette.exceptions import HTTPException
 
 from models.bundle import ModelBundle
 from models.features import FEATURE_BOUND, FEATURE_COUNT, FeatureError, Floats, as_feature_matrix
+from service.bodies import count
 from service.hot_path import Decode, Encode, PredictionRoute, refuse_rows
 from service.inference_schemas import InferenceRequest, InputTensor, TensorMetadata
 from service.schemas import NetworkName, NorthOf20Options
@@ -150,17 +151,18 @@ def _parted(request: Request, body: bytes) -> tuple[bytes, bytes]:
 def _read_head(head: bytes, max_rows: int) -> InferenceRequest:
     """The head; the input's data are left as they were sent, or an array of numbers, for `_listed` to check."""
     # Between the numbers are commas, and around a row are brackets: so nothing is built of a head with too many values.
-    if head.count(b",") >= max_rows * FEATURE_COUNT + SPARE_MARKS:
+    if count(head, ",") >= max_rows * FEATURE_COUNT + SPARE_MARKS:
         refuse_rows(max_rows)
-    if head.count(b"[") + head.count(b"{") > max_rows + SPARE_MARKS:
+    brackets = count(head, "[")
+    if brackets + count(head, "{") > max_rows + SPARE_MARKS:
         _refuse("The body must be an inference request: it has more arrays and objects than any has.")
     try:
-        return InferenceRequest.model_validate(_parse_head(head))
+        return InferenceRequest.model_validate(_parse_head(head, brackets))
     except Exception:  # the quick way fails in many ways; pydantic decides, and has words for what is wrong
         return _validate_head(head)
 
 
-def _parse_head(head: bytes) -> dict[str, Any]:
+def _parse_head(head: bytes, brackets: int) -> dict[str, Any]:
     """A head whose one input lists its data: these as an array, without an object for each number.
 
     Fails for anything else.
@@ -172,7 +174,7 @@ def _parse_head(head: bytes) -> dict[str, Any]:
     if rows and {len(row) for row in data} != {FEATURE_COUNT}:
         raise ValueError("no rows of features")
     # Those around inputs, shape, data and outputs. simdjson would flatten what is nested, and skips a byte order mark.
-    if head.count(b"[") != 3 + rows + ("outputs" in document) or head[0] > 127:
+    if brackets != 3 + rows + ("outputs" in document) or head[0] > 127:
         raise ValueError("not a plain head")
     numbers = np.frombuffer(data.as_buffer(of_type="d"))
     return _members(document, "inputs") | {"inputs": [_members(tensor, "data") | {"data": numbers}]}

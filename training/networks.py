@@ -30,15 +30,13 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TimeRemaining
 
 from models.features import FEATURE_COUNT, Floats
 from models.predictors import HIDDEN_ACTIVATION, Dense, DenseNetwork
+from training.batches import Batches, Rows
 from training.dataset import Dataset
 from training.recipes import Recipe
 
 tf.get_logger().setLevel("ERROR")  # it warns of a new function for every fit, which is meant
 
-BATCH_SIZE = 64
-
 Labels = NDArray[np.intp]
-Rows = NDArray[np.intp]
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,7 +112,7 @@ def fit(
         epochs = max(recipe.epochs, watch_epochs)
         bar = progress.add_task(description or f"{recipe.name} network", total=epochs, note="")
         for epoch in range(1, epochs + 1):
-            train_epoch(batches.draw())
+            train_epoch(tf.constant(batches.draw()))
             if watch_epochs:
                 scores.append(_scores(_averaged(predict().numpy(), recipe), labels, trainings))
                 training, validation = scores[-1][0].mean(axis=0)  # the accuracies
@@ -124,32 +122,6 @@ def fit(
                 probabilities = _averaged(predict().numpy(), recipe)
             progress.update(bar, advance=1)
     return Fit(networks, probabilities, History(*np.stack(scores, axis=1)) if scores else None)
-
-
-class Batches:
-    """Shuffled batches for many models at once, of at most BATCH_SIZE rows and within one of equal size.
-
-    Every model takes the same number of steps an epoch, however many training rows its split has.
-    """
-
-    def __init__(
-        self, split_of_model: Rows, trainings: Sequence[Rows], generators: Sequence[np.random.Generator]
-    ) -> None:
-        steps = -(-max(map(len, trainings)) // BATCH_SIZE)
-        self._shape = (len(generators), steps, BATCH_SIZE)
-        self._trainings = [trainings[split] for split in split_of_model]
-        self._generators = generators
-        self._slots = []
-        for rows in self._trainings:
-            sizes = [len(part) for part in np.array_split(rows, steps)]
-            self._slots.append(np.arange(BATCH_SIZE) < np.array(sizes)[:, None])
-
-    def draw(self) -> tf.Tensor:
-        """The row indices (steps, models, BATCH_SIZE) of an epoch; -1 where a batch is not full."""
-        batches = np.full(self._shape, -1, np.int32)
-        for batch, slots, rows, generator in zip(batches, self._slots, self._trainings, self._generators, strict=True):
-            batch[slots] = generator.permutation(rows)
-        return tf.constant(batches.swapaxes(0, 1))
 
 
 def build(recipe: Recipe, classes: int) -> keras.Model:
