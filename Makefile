@@ -9,7 +9,7 @@ ENGINE ?= $(firstword $(notdir $(shell command -v podman docker 2>/dev/null)))
 IMAGE ?= music-origin
 BIN := .venv/bin
 
-.PHONY: serve extras test check train report bench bench-quick bench-training selection image lock clean
+.PHONY: serve extras test trust check train report bench bench-quick bench-training selection image lock clean
 
 serve: .venv/serve.installed
 	exec env OPENBLAS_NUM_THREADS=1 $(BIN)/uvicorn service.app:app --http service.door:Door --host $(HOST) --port $(PORT) \
@@ -19,6 +19,9 @@ extras: .venv/extras.installed
 
 test: .venv/dev.installed
 	$(BIN)/pytest
+
+trust: .venv/dev.installed
+	$(BIN)/pytest tests/trust --long
 
 check: .venv/dev.installed
 	$(BIN)/ruff check .

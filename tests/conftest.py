@@ -28,6 +28,11 @@ StartServer = Callable[..., AbstractContextManager[httpx.Client]]
 RunServer = Callable[..., AbstractContextManager["Server"]]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Adds --long, with which the attacks of tests/trust/ last as long as they should."""
+    parser.addoption("--long", action="store_true", help="attack the service for minutes rather than seconds")
+
+
 def problem(reply: httpx.Response, status: int) -> dict[str, Any]:
     """The problem that the reply is, of this status."""
     assert reply.status_code == status, reply.text

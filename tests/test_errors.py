@@ -219,7 +219,7 @@ def test_pages_that_may_not_ask_are_refused_as_others_are(start_server: StartSer
 
 
 def test_late_bodies_and_crowds_are_refused_as_the_document_says(start_server: StartServer) -> None:
-    with start_server(MUSIC_ORIGIN_MAX_CONCURRENCY="1", MUSIC_ORIGIN_REQUEST_TIMEOUT="0.6") as client:
+    with start_server(MUSIC_ORIGIN_MAX_CONCURRENCY="1", MUSIC_ORIGIN_REQUEST_TIMEOUT="2") as client:
         walked = walk(client)
         crowd = []
 
@@ -227,7 +227,7 @@ def test_late_bodies_and_crowds_are_refused_as_the_document_says(start_server: S
             yield b"{"
             time.sleep(0.1)
             crowd.append(walked.send("POST", path, Input(), operation))
-            time.sleep(1.5)
+            time.sleep(2.5)
 
         for path, operations in walked.operations():
             if operation := operations.get("POST"):

@@ -126,7 +126,7 @@ def test_request_that_is_given_up_is_logged(run_server: RunServer) -> None:
 
 
 def test_connection_ends_once_it_is_idle_and_not_while_it_is_used(run_server: RunServer) -> None:
-    with run_server("--timeout-keep-alive", "2") as server:
+    with run_server("--timeout-keep-alive", "4") as server:
         address = (server.client.base_url.host, server.client.base_url.port or 80)
         with socket.create_connection(address, timeout=60) as connection:
             for sent in (*[request()] * 6, request(line="GET /genre HTTP/1.1"), request()):
@@ -137,8 +137,11 @@ def test_connection_ends_once_it_is_idle_and_not_while_it_is_used(run_server: Ru
 
 
 def test_service_that_stops_answers_what_has_begun(run_server: RunServer, tmp_path: Path) -> None:
-    patient = module(tmp_path, "import service.door\nfrom service.app import app\nservice.door.PATIENCE = 60\n")
-    with run_server(**patient) as server:
+    patient = (
+        "import service.admission\nimport service.door\nfrom service.app import app\n"
+        "service.admission.LAST_SECONDS = service.door.PATIENCE = 60\n"
+    )
+    with run_server(**module(tmp_path, patient)) as server:
         address = (server.client.base_url.host, server.client.base_url.port or 80)
         with socket.create_connection(address, timeout=30) as connection:
             head, body = parted(request(), END_OF_HEAD)

@@ -8,7 +8,7 @@ from tests.conftest import RunServer, problem
 
 
 def test_not_ready_once_told_to_stop_and_still_answering(run_server: RunServer) -> None:
-    with run_server(MUSIC_ORIGIN_DRAIN_SECONDS="1.5") as server:
+    with run_server(MUSIC_ORIGIN_DRAIN_SECONDS="4") as server:
         server.client.get("/health/ready").raise_for_status()
         server.process.send_signal(signal.SIGTERM)
         while (reply := server.client.get("/health/ready")).status_code == 200:
