@@ -12,8 +12,7 @@ BIN := .venv/bin
 .PHONY: serve extras test trust check train report bench bench-quick bench-training selection image lock clean
 
 serve: .venv/serve.installed
-	exec env OPENBLAS_NUM_THREADS=1 $(BIN)/uvicorn service.app:app --http service.door:Door --host $(HOST) --port $(PORT) \
-		--timeout-graceful-shutdown 8
+	exec env OPENBLAS_NUM_THREADS=1 $(BIN)/python -m service --host $(HOST) --port $(PORT)
 
 extras: .venv/extras.installed
 

@@ -2,24 +2,22 @@
 
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from typing import Any
 
-import numpy as np
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from models.archive import BundleError, load_bundle
-from models.bundle import ModelBundle
-from models.pieces import PiecePredictor
+from models.archive import BundleError
 from service import docs, inference, logs, operations, predictions, problems
 from service.access import SECURITY_SCHEMES, Keys, Origins
 from service.admission import Admission
+from service.draining import Drain
 from service.ledger import Ledger
 from service.metrics import Metrics
 from service.observation import Observation
-from service.readiness import Readiness
-from service.schemas import EXAMPLE_FEATURES, Piece
+from service.reloading import Models, Reloading
+from service.schemas import Piece
 from service.settings import Settings, SettingsError, read_settings
 from service.state import State
 from service.tensors import HEAD_LENGTH
@@ -49,6 +47,7 @@ class Service(FastAPI):
     """FastAPI, observed from outside of all its parts, and with what it cannot know of its own OpenAPI document."""
 
     settings: Settings
+    shared_state: dict[str, Any]  # the server's, of which each request gets a copy
 
     def build_middleware_stack(self) -> ASGIApp:
         """Everything that answers a request."""
@@ -57,6 +56,7 @@ class Service(FastAPI):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers a request; a start that fails is explained."""
         if scope["type"] == "lifespan":
+            self.shared_state = scope.setdefault("state", {})
             await explain_failed_start(super().__call__, scope, receive, send)
         else:
             await super().__call__(scope, receive, send)
@@ -104,14 +104,19 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[State]:
-        bundle = load_bundle(settings.bundle)
-        pieces = PiecePredictor(bundle)
-        warm_up(bundle, pieces)
+        reloading = Reloading(settings.bundle, watch=settings.watch)
+        bundle, pieces = reloading.models
         logs.configure()
         metrics, log = Metrics(bundle), logs.RequestLog(sys.stdout, settings.log_level)
         ledger = Ledger(metrics.count, *([log.write] if settings.access_log else []))
-        readiness, admission = Readiness(), Admission(settings.max_concurrency)
-        with readiness.until_sigterm(settings.drain_seconds, admission.stop_waiting):
+        admission = Admission(settings.max_concurrency)
+        drain = Drain(settings.drain_seconds, admission.stop_waiting)
+
+        def swap(models: Models) -> None:
+            """Gives requests to come the new models; each that is under way has taken its own from here."""
+            service.shared_state.update(bundle=models.bundle, pieces=models.pieces)
+
+        with drain.at_sigterm(), reloading.going_on(swap, metrics), closing(admission), closing(ledger):
             yield {
                 "settings": settings,
                 "bundle": bundle,
@@ -120,9 +125,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
                 "admission": admission,
                 "metrics": metrics,
                 "ledger": ledger,
-                "readiness": readiness,
+                "drain": drain,
             }
-            ledger.settle()
 
     send_telemetry = settings.telemetry
     service = Service(
@@ -163,17 +167,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     docs.install_docs(service)
     problems.install_problems(service)
     return service
-
-
-def warm_up(bundle: ModelBundle, pieces: PiecePredictor) -> None:
-    """Makes one prediction of each kind, so that the first request does not wait for what is set up on first use."""
-    piece = np.array(EXAMPLE_FEATURES)
-    pieces.genre(piece)
-    bundle.predict_genres(piece[None, :])
-    for network in bundle.networks:
-        pieces.north_of_20(network, piece)
-        bundle.north_of_20(network, piece[None, :])
-    bundle.places.origins(pieces.places(piece)[None, :])
 
 
 try:

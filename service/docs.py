@@ -8,6 +8,7 @@ from fastapi.staticfiles import StaticFiles
 from starlette.responses import HTMLResponse, RedirectResponse
 from starlette.types import Receive, Scope, Send
 
+from service.pages import ANY_STYLE, OWN_WORKERS, confined
 from service.problems import root_path
 
 ASSETS = "/docs/assets"
@@ -16,12 +17,6 @@ PACKAGED_ASSETS = ("fastapi_offline", "static")
 # ReDoc shows its maker's logo from its maker's host; a picture of nothing takes its place.
 REDOC_LOGO = b"https://cdn.redoc.ly/redoc/logo-mini.svg"
 NO_PICTURE = b"data:image/svg+xml,<svg xmlns='http://www.w3.org/2000/svg'/>"
-
-# Confines the pages to this service whatever the packaged scripts may ask for.
-CONTENT_SECURITY_POLICY = (
-    "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
-    "img-src 'self' data:; worker-src blob:"
-)
 
 router = APIRouter(include_in_schema=False)
 
@@ -58,7 +53,7 @@ async def swagger_ui(request: Request) -> HTMLResponse:
         swagger_css_url=f"{prefix}{ASSETS}/swagger-ui.css",
         swagger_favicon_url=f"{prefix}{ASSETS}/favicon.png",
     )
-    return _confined(page)
+    return confined(page)
 
 
 @router.get("/redoc")
@@ -72,7 +67,7 @@ async def redoc(request: Request) -> HTMLResponse:
         redoc_favicon_url=f"{prefix}{ASSETS}/favicon.png",
         with_google_fonts=False,
     )
-    return _confined(page)
+    return confined(page, styles=ANY_STYLE, more=[OWN_WORKERS])
 
 
 @router.get(f"{ASSETS}/redoc.standalone.js")
@@ -81,8 +76,3 @@ async def redoc_script() -> Response:
     package, folder = PACKAGED_ASSETS
     script = (resources.files(package) / folder / "redoc.standalone.js").read_bytes()
     return Response(script.replace(REDOC_LOGO, NO_PICTURE), media_type="text/javascript")
-
-
-def _confined(page: HTMLResponse) -> HTMLResponse:
-    page.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
-    return page

@@ -13,18 +13,18 @@ from asyncio import TimerHandle
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from types import SimpleNamespace
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import numpy as np
 import simdjson
 from fastapi.exceptions import RequestValidationError
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from pydantic_core import to_json
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from models.features import FEATURE_BOUND, FEATURE_COUNT
 from models.pieces import Piece
 from service import predictions
+from service.connection import Connection, Receiving
 from service.hot_path import MAX_PIECE_BYTES, PredictionRoute, options_reader
 from service.ledger import Answered
 from service.observation import new_request_id, sane_request_id
@@ -83,15 +83,24 @@ class Turn(threading.local):
 TURN = Turn()
 
 
-class Door(HttpToolsProtocol):
+class Door(Connection):
     """One connection."""
 
-    passed_on = False  # whether uvicorn has been told of a part of a request
     holding = False
     begun = b""  # a request whose body has not come yet
-    patience: TimerHandle | None = None
+    patience: TimerHandle | None = None  # with it, that is waited for
     started: float
     idle_since = 0.0  # when the door has last replied
+
+    @property
+    def answered(self) -> bool:
+        """Whether all that has come is answered."""
+        return not self.holding and self.patience is None and super().answered
+
+    @property
+    def awaited(self) -> bool:
+        """Whether a request or a reply is still to come: a connection is made for at least one."""
+        return not self.answered or (self.cycle is None and not self.idle_since)
 
     def data_received(self, data: bytes) -> None:
         """Holds a request for one piece until all that came at the same time are here; passes on all else."""
@@ -103,7 +112,7 @@ class Door(HttpToolsProtocol):
             self.started = time.perf_counter()
         end = data.find(END_OF_HEAD, 0, MAX_HEAD_BYTES) + len(END_OF_HEAD) if self._may_reply() else 0
         head = read_head(data[:end]) if end >= len(END_OF_HEAD) else None
-        state = cast(State, self.app_state)
+        state = self.state
         missing = end + head.length - len(data) if head and _is_admitted(head, state) else -1
         if head and missing == 0:
             self._taken_up()
@@ -118,16 +127,6 @@ class Door(HttpToolsProtocol):
         else:
             self._taken_up()
             self._tell_uvicorn(data)
-
-    def on_message_begin(self) -> None:
-        """Is told by the parser that a request begins."""
-        self.passed_on = True
-        super().on_message_begin()
-
-    def on_message_complete(self) -> None:
-        """Is told by the parser that a request is whole."""
-        self.passed_on = False
-        super().on_message_complete()
 
     def shutdown(self) -> None:
         """Ends the connection after its last reply."""
@@ -154,7 +153,7 @@ class Door(HttpToolsProtocol):
         request_id = held.head.request_id or new_request_id()
         content = (
             b"%bcontent-length: %d\r\ncontent-type: application/json\r\n"
-            b"x-request-id: %b\r\nx-model-version: %b\r\n\r\n%b"
+            b"x-request-id: %b\r\nx-content-type-options: nosniff\r\nx-model-version: %b\r\n\r\n%b"
             % (
                 TURN.beginning_of_replies(self.server_state.default_headers),
                 len(content),
@@ -185,7 +184,7 @@ class Door(HttpToolsProtocol):
         """Whether no other request of this connection is under way, and the client takes replies."""
         earlier = self.cycle
         return (
-            not self.passed_on
+            self.receiving is Receiving.NOTHING
             and (earlier is None or earlier.response_complete)
             and not self.flow.write_paused
             and self.limit_concurrency is None
@@ -297,4 +296,5 @@ def _is_admitted(head: Head, state: State) -> bool:
         and head.length <= state["settings"].max_body_bytes
         and state["keys"].authorized(head.headers)
         and not state["admission"].full
+        and not state["drain"].begun
     )

@@ -63,7 +63,7 @@ async def inference_live() -> InferenceLive:
 @router.get("/health/ready", summary="Report whether inference is answered")
 async def inference_ready(request: Request, response: Response) -> InferenceReady:
     """Answers 200 while inference is answered, and 503 once the service is about to stop."""
-    if not request.state.readiness.draining:
+    if not request.state.drain.begun:
         return InferenceReady(ready=True, live=True)
     response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
     return InferenceReady(ready=False, live=True, error="The service is about to stop.")

@@ -12,10 +12,11 @@ from http import HTTPStatus
 from typing import Any, TextIO
 
 from starlette.types import Scope
+from uvicorn.config import LOGGING_CONFIG
 
 from service.ledger import Answered
 
-FAILURES = logging.getLogger("music_origin.failures")
+LOG = logging.getLogger("music_origin")
 LEVELS = {logging.DEBUG: "debug", logging.INFO: "info", logging.ERROR: "error"}
 PROBES = ("/health/", "/v2/health/")  # they come every few seconds, and whoever sends them knows the answer
 
@@ -35,14 +36,27 @@ class JSONFormatter(logging.Formatter):
         return json.dumps(fields)
 
 
+def configuration() -> dict[str, Any]:
+    """How uvicorn is to log from its first line on, before the application is there to configure it."""
+    if sys.stdout.isatty():
+        return LOGGING_CONFIG
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"lines": {"()": JSONFormatter}},
+        "handlers": {"stdout": {"class": "logging.StreamHandler", "formatter": "lines", "stream": "ext://sys.stdout"}},
+        "loggers": {"uvicorn": {"handlers": ["stdout"], "level": "INFO", "propagate": False}},
+    }
+
+
 def configure() -> None:
-    """Sends failures to stdout; uvicorn's lines take the same form, but for those of requests, which are ours.
+    """Sends what happens to stdout; uvicorn's lines take the same form, but for those of requests, which are ours.
 
     Of the others, uvicorn's option --log-level decides.
     """
     handler = logging.StreamHandler(sys.stdout)
-    FAILURES.handlers = [handler]
-    FAILURES.propagate = False
+    LOG.handlers, LOG.propagate = [handler], False
+    LOG.setLevel(logging.INFO)
     access = logging.getLogger("uvicorn.access")
     access.handlers, access.propagate = [], False
     if sys.stdout.isatty():
@@ -55,7 +69,7 @@ def configure() -> None:
 def log_failure(scope: Scope) -> None:
     """Logs the exception that is being handled, with the id of its request."""
     fields = {"request_id": scope["state"]["request_id"], "message": "The request failed."}
-    FAILURES.error("request %(request_id)s failed", fields, exc_info=True, extra={"fields": fields})
+    LOG.error("request %(request_id)s failed", fields, exc_info=True, extra={"fields": fields})
 
 
 class RequestLog:

@@ -64,16 +64,36 @@ class Metrics:
             ("network", "side"),
             registry=self._registry,
         )
-        self._predicted: dict[tuple[str, ...], Counter] = {
-            (str(genre),): genres.labels(genre) for genre in range(len(bundle.manifest.genres))
-        } | {(network, side): sides.labels(network, side) for network in bundle.networks for side in SIDES}
-        Gauge(
+        self._genres, self._sides = genres, sides
+        self._predicted: dict[tuple[str, ...], Counter] = {}
+        self._model_info = Gauge(
             "music_origin_model_info",
-            "The models that answer.",
+            "The models that answer are 1; those that did before are 0.",
             ("version", "data_sha256"),
             registry=self._registry,
             multiprocess_mode="livemax",
-        ).labels(bundle.version, bundle.manifest.data_sha256).set(1)
+        )
+        self._reloads = Counter(
+            "music_origin_reloads",
+            "Loads of another bundle, done or refused because it was not sound.",
+            ("outcome",),
+            registry=self._registry,
+        )
+        self._served: Gauge | None = None
+        self.serve(bundle)
+
+    def serve(self, bundle: ModelBundle) -> None:
+        """Says that it is this bundle that answers from now on."""
+        self._predicted |= {(str(genre),): self._genres.labels(genre) for genre in range(len(bundle.manifest.genres))}
+        self._predicted |= {(name, side): self._sides.labels(name, side) for name in bundle.networks for side in SIDES}
+        if self._served:
+            self._served.set(0)
+        self._served = self._model_info.labels(bundle.version, bundle.manifest.data_sha256)
+        self._served.set(1)
+
+    def count_reload(self, outcome: str) -> None:
+        """Counts a bundle that was loaded anew: `done`, or `refused`."""
+        self._reloads.labels(outcome).inc()
 
     def start_request(self) -> None:
         """Counts a request as in flight."""

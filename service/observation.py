@@ -10,11 +10,13 @@ from http import HTTPStatus
 from fastapi import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from models.bundle import ModelBundle
 from service import logs
 from service.ledger import Answered
 from service.problems import problem
 
 SANE_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
+NO_SNIFFING = (b"x-content-type-options", b"nosniff")
 NEEDS_NO_MODEL = "/health/live"
 
 
@@ -30,13 +32,13 @@ class Observation:
             return await self.app(scope, receive, send)
         state = scope.setdefault("state", {})
         started = state.pop("started", None) or time.perf_counter()  # the door may have seen it begin
-        request_id = sane_request_id(scope["headers"]) or new_request_id()
+        # The connection may have refused it already, under an id of its own.
+        request_id = sane_request_id(scope["headers"]) or state.get("request_id", "").encode() or new_request_id()
         state["request_id"] = request_id.decode()
-        headers = [(b"x-request-id", request_id)]
-        if "bundle" in state:
-            headers.append((b"x-model-version", state["bundle"].version.encode()))
+        headers = headers_of_every_reply(request_id, state.get("bundle"))
+        # After an Upgrade, uvicorn would take this request's body for the next request.
         if any(name == b"upgrade" for name, _ in scope["headers"]):
-            headers.append((b"connection", b"close"))  # uvicorn would take this request's body for the next request
+            headers.append((b"connection", b"close"))
         status, complete, cancelled = 0, False, False
 
         async def send_named(message: Message) -> None:
@@ -44,6 +46,8 @@ class Observation:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 message["headers"] = [*message["headers"], *headers]
+                if "drain" in state and state["drain"].begun:  # the client is to go elsewhere
+                    message["headers"].append((b"connection", b"close"))
             complete = message["type"] == "http.response.body" and not message.get("more_body", False)
             await send(message)
 
@@ -74,6 +78,14 @@ class Observation:
                 state["ledger"].enter(Answered(scope["method"], path, route, status, seconds, state))
                 if cancelled:  # there may be no later
                     state["ledger"].settle()
+
+
+def headers_of_every_reply(request_id: bytes, bundle: ModelBundle | None) -> list[tuple[bytes, bytes]]:
+    """What each reply says of itself: which request it answers, by which models, and that it is what it says it is."""
+    headers = [(b"x-request-id", request_id), NO_SNIFFING]
+    if bundle:
+        headers.append((b"x-model-version", bundle.version.encode()))
+    return headers
 
 
 def sane_request_id(headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:

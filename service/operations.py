@@ -14,6 +14,7 @@ from models.bundle import ModelBundle
 from service.access import UNAUTHORIZED
 from service.negotiation import preferred
 from service.operations_schemas import Genre, Genres, Live, Model, PlaceOfOrigin, Ready
+from service.pages import confined
 from service.problems import documented
 
 INTERNAL_ERROR = {500: "The service failed; its log says why.", 503: "There is no model yet: ask later."}
@@ -30,7 +31,7 @@ th, td {{ border: 1px solid #bbb; padding: 0.2rem 0.6rem; text-align: left }}
 img {{ max-width: 100% }}
 </style>
 {body}"""
-CONFINED = {"Content-Security-Policy": "default-src 'none'; img-src 'self'; style-src 'unsafe-inline'"}
+NO_SCRIPTS = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"}
 
 router = APIRouter(tags=["operations"], responses=documented(INTERNAL_ERROR))
 
@@ -60,7 +61,7 @@ async def live() -> Live:
 @router.get("/health/ready", summary="Report whether predictions are answered")
 async def ready(request: Request) -> Ready:
     """Answers 200 while predictions are answered; 503 while there is no model, and once the service is to stop."""
-    if request.state.readiness.draining:
+    if request.state.drain.begun:
         raise HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, "The service is about to stop.")
     return Ready(status="ready", model_version=request.state.bundle.version)
 
@@ -89,7 +90,7 @@ def model_card(request: Request) -> Response:
     form = preferred(request, ("text/markdown", "text/html"))
     if form == "text/markdown":
         return Response(card, headers={"Vary": "Accept"}, media_type=form)
-    return HTMLResponse(as_page(card), headers={"Vary": "Accept", **CONFINED})
+    return confined(HTMLResponse(as_page(card), headers={"Vary": "Accept"}))
 
 
 @router.get("/model/plots/{name}", include_in_schema=False)
@@ -98,7 +99,7 @@ def plot(request: Request, name: str) -> Response:
     path: Path = request.state.settings.bundle.with_name("plots") / name
     if not PLOT.fullmatch(name) or not path.is_file():
         raise HTTPException(HTTPStatus.NOT_FOUND)
-    return Response(path.read_bytes(), headers=CONFINED, media_type=MEDIA_TYPES[path.suffix])
+    return Response(path.read_bytes(), headers=NO_SCRIPTS, media_type=MEDIA_TYPES[path.suffix])
 
 
 @router.get(

@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse
 
 from service.inference_schemas import InferenceError
+from service.pages import confined
 from service.problems_schemas import InvalidValue, Problem
 
 MEDIA_TYPE = "application/problem+json"
@@ -53,7 +54,8 @@ KINDS = {
     408: Kind(
         "request-timeout",
         "Request Timeout",
-        "The body of the request did not arrive in time. Send it again, over a better connection or in smaller parts.",
+        "The head or the body of the request did not arrive in time. Send it again, over a better connection or in "
+        "smaller parts.",
     ),
     413: Kind(
         "content-too-large",
@@ -79,6 +81,12 @@ KINDS = {
         "too-many-requests",
         "Too Many Requests",
         "The service has as many predictions under way as it takes. Wait as long as the header Retry-After says.",
+    ),
+    431: Kind(
+        "head-too-large",
+        "Request Header Fields Too Large",
+        "The head of the request, its target and its headers, has more bytes than are taken: send fewer or shorter "
+        "ones.",
     ),
     500: Kind(
         "internal-error",
@@ -145,7 +153,8 @@ def _described(kind: Kind) -> str:
 
 
 def _page(title: str, body: str) -> HTMLResponse:
-    return HTMLResponse(f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(title)}</title>{body}')
+    page = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(title)}</title>{body}'
+    return confined(HTMLResponse(page))
 
 
 def root_path(request: Request) -> str:

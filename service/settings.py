@@ -68,6 +68,9 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=ENVIRONMENT_PREFIX, frozen=True, hide_input_in_errors=True)
 
     bundle: Annotated[Path, Field(description="The model bundle to serve.")] = DEFAULT_BUNDLE
+    watch: Annotated[
+        bool, Field(description="Whether the bundle is loaded anew when its file has changed, as it is at SIGHUP.")
+    ] = False
     max_batch: Annotated[int, Field(gt=0, description="The most rows in one batch.")] = 10_000
     max_body_bytes: Annotated[
         int,

@@ -7,9 +7,9 @@ from models.bundle import ModelBundle
 from models.pieces import PiecePredictor
 from service.access import Keys
 from service.admission import Admission
+from service.draining import Drain
 from service.ledger import Ledger
 from service.metrics import Metrics
-from service.readiness import Readiness
 from service.settings import Settings
 
 
@@ -27,7 +27,7 @@ class State(TypedDict):
     admission: Admission
     metrics: Metrics
     ledger: Ledger
-    readiness: Readiness
+    drain: Drain
 
     started: NotRequired[float]
     request_id: NotRequired[str]

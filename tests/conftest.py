@@ -190,18 +190,23 @@ def shown(reply: httpx.Response) -> tuple[int, list[tuple[bytes, bytes]], bytes]
 
 @pytest.fixture(scope="session")
 def run_server(tmp_path_factory: pytest.TempPathFactory) -> RunServer:
-    """Starts a real server process on a free port, with further options of uvicorn's and environment variables."""
+    """Starts a real server process on a free port, with further options and environment variables.
+
+    It is uvicorn with the door, or without or of another app, or `python -m service` as it is shipped.
+    """
 
     @contextmanager
     def run(
         *options: str,
         app: str = "service.app:app",
         http: Sequence[str] = WITH_DOOR,
+        shipped: bool = False,
         may_fail: bool = False,
         **environment: str,
     ) -> Iterator[Server]:
         log = tmp_path_factory.mktemp("server") / "log"
-        command = [sys.executable, "-m", "uvicorn", app, "--port", "0", *http, *options]
+        start = ["service"] if shipped else ["uvicorn", app, *http]
+        command = [sys.executable, "-m", *start, "--port", "0", *options]
         with (
             log.open("wb") as output,
             subprocess.Popen(command, cwd=ROOT, env=os.environ | environment, stdout=output, stderr=output) as process,

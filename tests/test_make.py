@@ -56,11 +56,11 @@ def port(project: Path) -> Iterator[int]:
     """The port of a service that `make serve` started."""
     port = free_port()
     with subprocess.Popen(
-        [*MAKE, "serve", f"PORT={port}"], cwd=project, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True
+        [*MAKE, "serve", f"PORT={port}"], cwd=project, env=ENVIRONMENT, stdout=subprocess.PIPE, text=True
     ) as serve:
-        assert serve.stderr is not None
+        assert serve.stdout is not None
         log = []
-        for line in serve.stderr:
+        for line in serve.stdout:
             log.append(line)
             if "Uvicorn running on" in line:
                 break
@@ -77,9 +77,9 @@ def test_make_serve_answers(port: int, bundle: ModelBundle) -> None:
 def test_taken_port_is_said(project: Path, port: int) -> None:
     serve = make(project, "serve", f"PORT={port}")
     assert serve.returncode != 0
-    assert "address already in use" in serve.stderr
-    assert f"'127.0.0.1', {port}" in serve.stderr
-    assert "Traceback" not in serve.stderr
+    assert "address already in use" in serve.stdout
+    assert f"'127.0.0.1', {port}" in serve.stdout
+    assert "Traceback" not in serve.stdout + serve.stderr
 
 
 def test_host_is_honoured(project: Path) -> None:
@@ -120,10 +120,10 @@ def test_missing_python_is_said(tmp_path: Path) -> None:
 
 def test_service_is_started_alike_everywhere() -> None:
     makefile = (ROOT / "Makefile").read_text().replace("\\\n", "")
-    (served,) = re.findall(r"bin/uvicorn (.*)", makefile.replace("$(BIN)", "bin"))
+    (served,) = re.findall(r"bin/python (-m service .*)", makefile.replace("$(BIN)", "bin"))
     (contained,) = re.findall(r"^CMD (.*)", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
     program, *arguments = json.loads(contained)
-    assert program == OURS.program == "uvicorn"
+    assert program == OURS.program == "python"
     places = {"$(HOST)": "0.0.0.0", "$(PORT)": "8000", "127.0.0.1": "0.0.0.0", "{port}": "8000"}
     assert [places.get(each, each) for each in served.split()] == arguments
     assert [places.get(each, each) for each in OURS.arguments] == arguments

@@ -52,12 +52,8 @@ CONSTANT = {"vector": Ask("/", forms.write_piece, forms.nothing, forms.nothing)}
 OURS = Stack(
     name="music-origin",
     environment="music-origin",
-    program="uvicorn",
-    # As `make serve` starts it.
-    arguments=(
-        *("service.app:app", "--http", "service.door:Door", "--host", "127.0.0.1", "--port", "{port}"),
-        *("--timeout-graceful-shutdown", "8"),
-    ),
+    program="python",
+    arguments=("-m", "service", "--host", "127.0.0.1", "--port", "{port}"),  # as `make serve` starts it
     packages=("fastapi", "uvicorn", "numpy"),
     pieces={
         "vector": Ask("/north-of-20?network=hidden", forms.write_piece, PROBABILITY, forms.calibrated),

@@ -9,9 +9,6 @@ import numpy as np
 import pytest
 
 from models.archive import DEFAULT_BUNDLE
-from models.bundle import ModelBundle
-from models.pieces import PiecePredictor
-from service.app import warm_up
 from service.schemas import EXAMPLE_FEATURES
 from tests.conftest import ROOT
 
@@ -84,38 +81,13 @@ def test_service_does_not_start_on_a_wrong_setting(server: str, variables: dict[
 def test_unforeseen_failure_at_the_start_keeps_its_stack_trace() -> None:
     code = """
 import uvicorn
-import service.app
-service.app.warm_up = lambda *_: 1 / 0
+import service.reloading
+service.reloading.warm_up = lambda *_: 1 / 0
 uvicorn.run("service.app:app", port=0)
 """
     run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert run.returncode != 0
     assert "ZeroDivisionError" in run.stderr
-
-
-def test_every_predictor_is_warmed_up(bundle: ModelBundle, monkeypatch: pytest.MonkeyPatch) -> None:
-    warmed = set()
-
-    def recorded(predictor: type, method: str) -> None:
-        original = getattr(predictor, method)
-
-        def record(self: object, *arguments: object) -> object:
-            warmed.add((self, method))
-            return original(self, *arguments)
-
-        monkeypatch.setattr(predictor, method, record)
-
-    pieces = PiecePredictor(bundle)
-    for_rows = {
-        (bundle.genres, "distances"),
-        *((network, "predict") for network in bundle.networks.values()),
-        (bundle.places, "origins"),
-    }
-    for_pieces = {(pieces, "genre"), (pieces, "north_of_20"), (pieces, "places")}
-    for predictor, method in for_rows | for_pieces:
-        recorded(type(predictor), method)
-    warm_up(bundle, pieces)
-    assert warmed == for_rows | for_pieces
 
 
 def test_openapi_describes_every_field_and_parameter(client: httpx.Client) -> None:

@@ -1,0 +1,139 @@
+import dataclasses
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from models.archive import DEFAULT_BUNDLE, save_bundle
+from models.bundle import ModelBundle
+from models.pieces import PiecePredictor
+from service.reloading import Models, warm_up
+from service.schemas import EXAMPLE_FEATURES
+from tests.conftest import RunServer, Server, module
+
+PIECE = {"features": EXAMPLE_FEATURES}
+
+
+@pytest.fixture(scope="module")
+def other(bundle: ModelBundle) -> ModelBundle:
+    """Models that answer otherwise than the committed ones."""
+    networks = dict(bundle.networks)
+    *layers, last = networks["hidden"].layers
+    networks["hidden"] = dataclasses.replace(
+        networks["hidden"], layers=(*layers, dataclasses.replace(last, bias=last.bias[::-1].copy()))
+    )
+    return dataclasses.replace(bundle, networks=networks)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "bundle.npz"
+    path.write_bytes(DEFAULT_BUNDLE.read_bytes())
+    return path
+
+
+def version(server: Server) -> str:
+    reply = server.client.post("/north-of-20?network=hidden", json=PIECE).raise_for_status()
+    assert reply.headers["x-model-version"] == reply.json()["model_version"]
+    return str(reply.json()["model_version"])
+
+
+def reloads(server: Server, outcome: str) -> float:
+    text = server.client.get("/metrics").text
+    found = [
+        line.split()[-1]
+        for line in text.splitlines()
+        if line.startswith("music_origin_reloads_total") and outcome in line
+    ]
+    return sum(map(float, found))
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    while not condition():
+        time.sleep(0.01)
+
+
+def test_sighup_brings_the_other_models(
+    run_server: RunServer, path: Path, bundle: ModelBundle, other: ModelBundle
+) -> None:
+    with run_server(MUSIC_ORIGIN_BUNDLE=str(path)) as server:
+        assert version(server) == bundle.version
+        before = server.client.post("/north-of-20?network=hidden", json=PIECE).json()
+        save_bundle(other, path)
+        assert version(server) == bundle.version
+        server.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: version(server) == other.version)
+        after = server.client.post("/north-of-20?network=hidden", json=PIECE).json()
+        assert after["probability"] != before["probability"]
+        assert reloads(server, "done") == 1
+        metrics = server.client.get("/metrics").text
+        assert server.client.get("/health/ready").json()["model_version"] == other.version
+    infos = {
+        version: f'version="{version}"}} {value}' for version, value in ((bundle.version, 0.0), (other.version, 1.0))
+    }
+    assert all(info in metrics for info in infos.values())
+    (line,) = [line for line in server.lines() if other.version in line.get("message", "")]
+    assert line["level"] == "info"
+
+
+def test_bad_bundle_is_refused_and_the_old_one_answers(run_server: RunServer, path: Path, bundle: ModelBundle) -> None:
+    with run_server(MUSIC_ORIGIN_BUNDLE=str(path)) as server:
+        path.write_bytes(path.read_bytes()[:1000])
+        server.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: reloads(server, "refused") == 1)
+        assert version(server) == bundle.version
+    (line,) = [line for line in server.lines() if line["level"] == "error"]
+    assert f"{path} is not a complete model bundle" in line["message"]
+    assert f"{bundle.version} goes on answering" in line["message"]
+
+
+def test_models_that_fail_are_refused_with_the_reason(run_server: RunServer, path: Path, tmp_path: Path) -> None:
+    code = """
+import service.reloading
+from service.app import app
+load = service.reloading.load_models
+service.reloading.load_models = lambda path: load(path) if path.stat().st_size > 9 else 1 / 0
+"""
+    with run_server(may_fail=True, MUSIC_ORIGIN_BUNDLE=str(path), **module(tmp_path, code)) as server:
+        path.write_bytes(b"")
+        server.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: reloads(server, "refused") == 1)
+        version(server)
+    (line,) = [line for line in server.lines() if line["level"] == "error"]
+    assert "ZeroDivisionError" in line["exception"]
+
+
+def test_watched_bundle_needs_no_signal(run_server: RunServer, path: Path, other: ModelBundle) -> None:
+    with run_server(MUSIC_ORIGIN_BUNDLE=str(path), MUSIC_ORIGIN_WATCH="true") as server:
+        path.unlink()
+        wait_until(lambda: reloads(server, "refused") == 1)
+        save_bundle(other, path)
+        wait_until(lambda: version(server) == other.version)
+        assert (reloads(server, "refused"), reloads(server, "done")) == (1, 1)
+
+
+def test_every_predictor_is_warmed_up(bundle: ModelBundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    warmed = set()
+
+    def recorded(predictor: type, method: str) -> None:
+        original = getattr(predictor, method)
+
+        def record(self: object, *arguments: object) -> object:
+            warmed.add((self, method))
+            return original(self, *arguments)
+
+        monkeypatch.setattr(predictor, method, record)
+
+    pieces = PiecePredictor(bundle)
+    for_rows = {
+        (bundle.genres, "distances"),
+        *((network, "predict") for network in bundle.networks.values()),
+        (bundle.places, "origins"),
+    }
+    for_pieces = {(pieces, "genre"), (pieces, "north_of_20"), (pieces, "places")}
+    for predictor, method in for_rows | for_pieces:
+        recorded(type(predictor), method)
+    warm_up(Models(bundle, pieces))
+    assert warmed == for_rows | for_pieces
