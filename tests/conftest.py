@@ -1,5 +1,6 @@
 """Fixtures: the real data, made data, and real server processes."""
 
+import dataclasses
 import json
 import os
 import random
@@ -9,7 +10,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -138,13 +138,22 @@ def bundle() -> ModelBundle:
     return load_bundle(DEFAULT_BUNDLE)
 
 
+@pytest.fixture(scope="session")
+def other_bundle(bundle: ModelBundle) -> ModelBundle:
+    """Other models than the committed ones: the sides of `hidden` are biased the other way round."""
+    hidden = bundle.networks["hidden"]
+    *layers, last = hidden.layers
+    biased = dataclasses.replace(hidden, layers=(*layers, dataclasses.replace(last, bias=last.bias[::-1].copy())))
+    return dataclasses.replace(bundle, networks={**bundle.networks, "hidden": biased})
+
+
 def module(folder: Path, code: str) -> dict[str, str]:
     """How to run a server of another module than service.app, which has an app of its own."""
     (folder / "altered.py").write_text(code)
     return {"app": "altered:app", "PYTHONPATH": os.pathsep.join([str(ROOT), str(folder)])}
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Server:
     """A running server: a client of it, its process, and the file that its output goes to."""
 
