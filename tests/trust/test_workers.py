@@ -1,0 +1,142 @@
+"""Workers that are killed, and workers that change their models, under load."""
+
+import os
+import signal
+import time
+from collections import Counter
+from pathlib import Path
+
+import httpx
+
+from models.archive import DEFAULT_BUNDLE, save_bundle
+from models.bundle import ModelBundle
+from tests.conftest import RunServer, Server
+from tests.trust.asks import make_asks
+from tests.trust.conftest import Record, Sized
+from tests.trust.load import Load, Tally, await_workers
+
+CLIENTS = 16
+
+
+def workers_of(server: Server) -> list[int]:
+    """The processes that answer; Python's resource tracker is a child too."""
+    children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text().split()
+    return [int(child) for child in children if "spawn_main" in Path(f"/proc/{child}/cmdline").read_text()]
+
+
+def metric(server: Server, name: str) -> float:
+    """The sum of a metric over its labels; of requests, only those for predictions."""
+    lines = httpx.get(f"{server.client.base_url}/metrics").text.splitlines()
+    return sum(float(line.split()[-1]) for line in lines if line.startswith(name) and 'method="GET"' not in line)
+
+
+def test_killed_worker_is_replaced(run_server: RunServer, bundle: ModelBundle, sized: Sized, record: Record) -> None:
+    """What a killed worker was about to answer is lost with it: at most one request of each client."""
+    times = sized(10, 1)
+    asks = make_asks([bundle], 80)
+    with run_server("--workers", "2", shipped=True) as server:
+        await_workers(server, 2)
+        url = server.client.base_url
+        with Load(url.host, url.port or 80, asks, CLIENTS) as load:
+            for killed in range(times):
+                load.wait_for(load.tally.sent + 300)
+                os.kill(workers_of(server)[0], signal.SIGKILL)
+                answered = load.tally.right
+                load.wait_for(load.tally.sent + 100)  # by the other, while there is no second
+                assert load.tally.right > answered
+                await_workers(server, 3 + killed)
+        tally = load.tally
+        counted = metric(server, "music_origin_requests_total")
+        # The gauge's own request is under way; what the dead had under way is not.
+        while (in_flight := metric(server, "music_origin_requests_in_flight")) != 1:
+            time.sleep(0.01)
+    uncounted = tally.right - counted
+    record(
+        f"{times} x SIGKILL to one of two workers under load",
+        f"{outcome(tally)}, {uncounted:+.0f} uncounted, {in_flight:.0f} in flight",
+        f"none wrong, lost and uncounted at most {CLIENTS} a kill",
+        not tally.wrong
+        and not tally.refused
+        and tally.lost <= CLIENTS * times
+        and -tally.lost <= uncounted <= CLIENTS * times,
+    )
+
+
+def outcome(tally: Tally) -> str:
+    return f"{tally.right:,} right, {tally.wrong} wrong, {tally.lost} lost"
+
+
+def swap_under_load(
+    server: Server, bundles: list[ModelBundle], path: Path, times: int, record: Record, tried: str, *, tell: bool
+) -> None:
+    """Puts one bundle and the other in the place of the first, each once all workers have the one before."""
+    url = server.client.base_url
+    asks = make_asks(bundles, 160)
+    with Load(url.host, url.port or 80, asks, CLIENTS) as load:
+        for time_ in range(1, times + 1):
+            load.wait_for(load.tally.sent + 50)
+            save_bundle(bundles[time_ % 2], path)
+            if tell:
+                server.process.send_signal(signal.SIGHUP)
+            while server.log.read_text().count("answers in the place of") < 2 * time_:
+                time.sleep(0.01)
+    tally = load.tally
+    last = bundles[times % 2].version
+    found = Counter(httpx.get(f"{url}/health/ready").json()["model_version"] for _ in range(50))
+    record(
+        tried,
+        f"{outcome(tally)}, by {dict(tally.versions)}; at the end {dict(found)}",
+        "none wrong or lost, each as its version has it, one version at the end",
+        tally.right == tally.sent and len(tally.versions) == 2 and [*found] == [last],
+    )
+
+
+def test_models_are_swapped_between_two_requests(
+    run_server: RunServer, bundle: ModelBundle, other_bundle: ModelBundle, tmp_path: Path, sized: Sized, record: Record
+) -> None:
+    path = tmp_path / "bundle.npz"
+    path.write_bytes(DEFAULT_BUNDLE.read_bytes())
+    times = sized(100, 5)
+    with run_server("--workers", "2", shipped=True, MUSIC_ORIGIN_BUNDLE=str(path)) as server:
+        await_workers(server, 2)
+        tried = f"{times} swaps of the bundle by SIGHUP under load, two workers"
+        swap_under_load(server, [bundle, other_bundle], path, times, record, tried, tell=True)
+
+
+def test_watched_models_are_swapped_by_each_worker(
+    run_server: RunServer, bundle: ModelBundle, other_bundle: ModelBundle, tmp_path: Path, sized: Sized, record: Record
+) -> None:
+    path = tmp_path / "bundle.npz"
+    path.write_bytes(DEFAULT_BUNDLE.read_bytes())
+    times = sized(10, 2)
+    watched = {"MUSIC_ORIGIN_BUNDLE": str(path), "MUSIC_ORIGIN_WATCH": "true"}
+    with run_server("--workers", "2", shipped=True, **watched) as server:
+        await_workers(server, 2)
+        tried = f"{times} swaps of a watched bundle under load, two workers"
+        swap_under_load(server, [bundle, other_bundle], path, times, record, tried, tell=False)
+
+
+def test_bad_bundles_are_refused_under_load(
+    run_server: RunServer, bundle: ModelBundle, tmp_path: Path, sized: Sized, record: Record
+) -> None:
+    path = tmp_path / "bundle.npz"
+    whole = DEFAULT_BUNDLE.read_bytes()
+    path.write_bytes(whole)
+    times = sized(50, 3)
+    with run_server("--workers", "2", shipped=True, MUSIC_ORIGIN_BUNDLE=str(path)) as server:
+        await_workers(server, 2)
+        url = server.client.base_url
+        with Load(url.host, url.port or 80, make_asks([bundle], 80), CLIENTS) as load:
+            for time_ in range(1, times + 1):
+                path.write_bytes(whole[: len(whole) * time_ // (times + 1)])
+                server.process.send_signal(signal.SIGHUP)
+                while server.log.read_text().count("goes on answering") < 2 * time_:
+                    time.sleep(0.01)
+        refused = metric(server, "music_origin_reloads_total")
+    tally = load.tally
+    record(
+        f"{times} bad bundles and SIGHUP under load, two workers",
+        f"{refused:.0f} refused by the workers, {outcome(tally)}",
+        "each refused by each worker, none wrong or lost",
+        refused == 2 * times and tally.right == tally.sent == tally.versions[bundle.version],
+    )
