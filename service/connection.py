@@ -4,9 +4,13 @@ That is whoever keeps the service waiting: for the rest of a head, for the rest 
 without measure; and what is no HTTP, which is told so as every other error is.
 """
 
+import os
+import socket
+import struct
 import sys
 import time
-from asyncio import BaseTransport, TimerHandle
+from asyncio import BaseTransport, TimerHandle, Transport
+from collections.abc import Sequence
 from enum import Enum, auto
 from http import HTTPStatus
 from selectors import EVENT_READ, DefaultSelector
@@ -15,7 +19,7 @@ from typing import cast
 from fastapi import Request
 from httptools import HttpParserCallbackError
 from starlette.types import Scope
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from service.ledger import Answered
 from service.observation import headers_of_every_reply, new_request_id, sane_request_id
@@ -23,7 +27,7 @@ from service.problems import problem
 from service.state import State
 
 MAX_HEAD_BYTES = 2**16
-LENIENCE = 1.0  # seconds: it is first of all for the endpoint to refuse a body that is late
+LENIENCE = 1.0  # seconds, in which it is first of all for the endpoint to refuse a body that is late
 
 
 class Receiving(Enum):
@@ -32,10 +36,20 @@ class Receiving(Enum):
     NOTHING = auto()
     HEAD = auto()
     BODY = auto()
+    REFUSED = auto()  # whatever it is, it is not looked at
 
 
 class HeadTooLargeError(Exception):
     """A head has more than MAX_HEAD_BYTES."""
+
+
+class ReplyTransport:
+    """What a reply is written to: the connection's transport, but for how it ends."""
+
+    def __init__(self, connection: "Connection") -> None:
+        self.write = connection.transport.write
+        self.is_closing = connection.transport.is_closing
+        self.close = connection.end
 
 
 class Connection(HttpToolsProtocol):
@@ -46,6 +60,7 @@ class Connection(HttpToolsProtocol):
     unread_since = 0.0  # since when the client does not take its reply, if it does not
     head_bytes = 0
     watch: TimerHandle | None = None
+    cycles: Sequence[RequestResponseCycle] = ()  # the latest, and those before it that are under way
 
     @property
     def state(self) -> State:
@@ -73,10 +88,13 @@ class Connection(HttpToolsProtocol):
         """Ends that."""
         if self.watch:
             self.watch.cancel()
+        self._disconnect()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Parses what has come."""
+        if self.receiving is Receiving.REFUSED:
+            return
         super().data_received(data)
         if self.receiving is Receiving.HEAD:
             self.head_bytes += len(data)
@@ -94,6 +112,8 @@ class Connection(HttpToolsProtocol):
             raise HeadTooLargeError
         super().on_headers_complete()
         self.receiving, self.receiving_since = Receiving.BODY, time.perf_counter()
+        self.cycle.transport = cast(Transport, ReplyTransport(self))
+        self.cycles = [*(cycle for cycle in self.cycles if not cycle.response_complete), self.cycle]
 
     def on_message_complete(self) -> None:
         """Is told by the parser that a request is whole."""
@@ -115,6 +135,18 @@ class Connection(HttpToolsProtocol):
         if not (self.answered and _is_readable(self.transport)):
             super().shutdown()
 
+    def end(self) -> None:
+        """Closes after the reply; if more is still to come, only after a moment in which that is read and dropped.
+
+        Closed on what nobody has read, the connection would be reset, and the reply might be lost.
+        """
+        if self.receiving is Receiving.NOTHING or self.transport.is_closing():
+            self.transport.close()
+        else:
+            self.receiving = Receiving.REFUSED
+            self.transport.write_eof()
+            self.loop.call_later(LENIENCE, self.transport.close)
+
     def send_400_response(self, msg: str) -> None:
         """Refuses what the parser has failed on."""
         error = sys.exception()
@@ -126,7 +158,7 @@ class Connection(HttpToolsProtocol):
         self._refuse(*refusal)
 
     def _refuse(self, status: HTTPStatus, detail: str) -> None:
-        """Sends an error and closes, unless a reply to an earlier request is still to come: then that is the last."""
+        """Sends an error and no more, unless a reply to an earlier request is still to come: then that is the last."""
         cycle = self.cycle
         if self.receiving is Receiving.BODY and not self.pipeline and not cycle.response_started:
             cycle.disconnected = True  # its endpoint waits for the rest, takes note, and has no reply to give any more
@@ -136,7 +168,8 @@ class Connection(HttpToolsProtocol):
             return
         if not self.transport.is_closing():
             self.transport.write(self._refusal(status, detail))
-            self.transport.close()
+            self.receiving = Receiving.REFUSED
+            self.end()
 
     def _refusal(self, status: HTTPStatus, detail: str) -> bytes:
         request_id = sane_request_id(self.headers or ()) or new_request_id()
@@ -151,6 +184,13 @@ class Connection(HttpToolsProtocol):
             self.state["ledger"].enter(Answered("-", b"", "malformed", status, seconds, state))
         lines = [b"%b: %b\r\n" % header for header in headers]
         return b"".join([STATUS_LINE[status], *lines, b"\r\n", bytes(reply.body)])
+
+    def _disconnect(self) -> None:
+        """Tells all requests under way that nobody is there any more; uvicorn tells the last one only."""
+        for cycle in self.cycles:
+            if not cycle.response_complete:
+                cycle.disconnected = True
+                cycle.message_event.set()
 
     def _look_again_in(self, seconds: float) -> None:
         self.watch = self.loop.call_later(seconds, self._look)
@@ -174,8 +214,9 @@ class Connection(HttpToolsProtocol):
         return self.receiving_since if self.answered and self.timeout_keep_alive_task is None else now
 
     def _cut_off(self, patience: float) -> None:
-        if self.unread_since:
-            self.transport.abort()
+        if self.unread_since or self.receiving is Receiving.REFUSED:
+            self._disconnect()
+            _reset(self.transport)
         elif self.answered or (self.receiving is Receiving.BODY and self.cycle.response_complete):
             self.transport.close()
         else:
@@ -186,6 +227,13 @@ class Connection(HttpToolsProtocol):
 def _too_large() -> tuple[HTTPStatus, str]:
     detail = f"The head of a request must have at most {MAX_HEAD_BYTES} bytes."
     return HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, detail
+
+
+def _reset(transport: Transport) -> None:
+    """Closes a connection for good; the system would go on offering what was written to a client that takes none."""
+    with socket.socket(fileno=os.dup(transport.get_extra_info("socket").fileno())) as same:
+        same.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    transport.abort()
 
 
 def _is_readable(transport: BaseTransport) -> bool:

@@ -17,7 +17,7 @@ from typing import Any
 import uvicorn
 
 LAST_SECONDS = 1.0  # for what has begun to become whole, once no connection is taken any more
-ENDING_SECONDS = 0.5  # what uvicorn takes to end after that
+ENDING_SECONDS = 1.0  # for the process to end after that, which takes a third of it on a machine with time
 
 # In Linux's language for filters of packets: drop what would begin a connection, which has SYN among TCP's flags.
 SO_ATTACH_FILTER = 26

@@ -1,0 +1,143 @@
+import json
+import select
+import socket
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from service.connection import MAX_HEAD_BYTES
+from tests.conftest import WITH_DOOR, RunServer, Server
+from tests.service.door_requests import PIECE, read_reply, request
+
+TIMEOUT = 1.0
+HEAD = b"POST /genre HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nX-Request-ID: mine\r\n"
+
+
+@pytest.fixture(scope="module")
+def server(run_server: RunServer) -> Iterator[Server]:
+    with run_server(http=WITH_DOOR, MUSIC_ORIGIN_REQUEST_TIMEOUT=str(TIMEOUT)) as server:
+        yield server
+
+
+def connect(server: Server) -> socket.socket:
+    return socket.create_connection((str(server.client.base_url.host), server.client.base_url.port or 80), timeout=30)
+
+
+def last_problem(connection: socket.socket, status: int) -> dict[str, Any]:
+    """The problem that comes next, of this status, after which the connection is closed."""
+    found, headers, body = read_reply(connection)
+    assert found == status
+    names = dict(headers)
+    assert names["content-type"] == "application/problem+json"
+    assert names["connection"] == "close"
+    assert names["x-content-type-options"] == "nosniff"
+    assert names["x-model-version"]
+    assert connection.recv(1) == b""
+    problem: dict[str, Any] = json.loads(body)
+    assert problem["status"] == status
+    return problem
+
+
+@pytest.mark.parametrize(
+    ("sent", "detail"),
+    [
+        (b"\x16\x03\x01", "This is no HTTP request: Invalid method encountered."),
+        (b"GET / HTTP/1.1\r\nContent-Length: 3\r\nContent-Length: 3\r\n\r\n", "Duplicate Content-Length"),
+        (b"GET http://[ HTTP/1.1\r\n\r\n", "The target of the request is no path."),
+        (HEAD + b"Transfer-Encoding: chunked\r\n\r\nx\r\n", "Invalid character in chunk size"),
+    ],
+)
+def test_what_is_no_http_is_told_so(server: Server, sent: bytes, detail: str) -> None:
+    with connect(server) as connection:
+        connection.sendall(sent)
+        assert detail in last_problem(connection, 400)["detail"]
+
+
+def test_refusal_is_logged_once_under_the_id_that_it_has(server: Server) -> None:
+    bad_chunk = HEAD.replace(b"mine", b"bad-chunk") + b"Transfer-Encoding: chunked\r\n\r\nx"
+    for sent, path in ((b"\x00", ""), (bad_chunk, "/genre")):
+        with connect(server) as connection:
+            connection.sendall(sent)
+            identity = last_problem(connection, 400)["instance"].removeprefix("urn:request:")
+        while not (lines := [line for line in server.lines() if line.get("request_id") == identity]):
+            time.sleep(0.01)
+        assert [(line["path"], line["status"]) for line in lines] == [(path, 400)]
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"GET / HTTP/1.1\r\nX: %b\r\n\r\n" % (b"x" * MAX_HEAD_BYTES),
+        b"GET / HTTP/1.1\r\n%b\r\n" % (b"x: y\r\n" * (MAX_HEAD_BYTES // 2)),
+        b"GET /%b HTTP/1.1\r\n\r\n" % (b"x" * MAX_HEAD_BYTES),
+    ],
+    ids=["a long header", "many headers", "a long target"],
+)
+def test_head_without_measure_is_refused(server: Server, sent: bytes) -> None:
+    with connect(server) as connection:
+        connection.sendall(sent)
+        assert str(MAX_HEAD_BYTES) in last_problem(connection, 431)["detail"]
+
+
+def test_head_that_never_ends_is_refused_however_it_comes(server: Server) -> None:
+    with connect(server) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection.sendall(b"GET / HTTP/1.1\r\nX: ")
+        for _ in range(MAX_HEAD_BYTES // 2**12):
+            connection.sendall(b"x" * 2**12)
+            time.sleep(0.001)
+        last_problem(connection, 431)
+
+
+def test_large_head_is_taken(server: Server) -> None:
+    with connect(server) as connection:
+        connection.sendall(request(PIECE, f"X-Note: {'x' * (MAX_HEAD_BYTES - 1000)}"))
+        assert read_reply(connection)[0] == 200
+
+
+@pytest.mark.parametrize("first", [request(), request(line="GET /health/live HTTP/1.1")], ids=["at the door", "beyond"])
+def test_nonsense_after_a_request_costs_it_nothing(server: Server, first: bytes) -> None:
+    with connect(server) as connection:
+        connection.sendall(first + b"\x00\x00")
+        assert read_reply(connection)[0] == 200
+        assert b"HTTP" not in connection.recv(2**16)
+
+
+@pytest.mark.parametrize("sent", [b"GET / HTTP/1.1\r\n", HEAD + b"Content-Length: 5\r\n\r\n{"], ids=["head", "body"])
+def test_rest_of_a_request_is_not_waited_for(server: Server, sent: bytes) -> None:
+    with connect(server) as connection:
+        started = time.monotonic()
+        connection.sendall(sent)
+        assert f"within {TIMEOUT:g} seconds" in last_problem(connection, 408)["detail"]
+        assert time.monotonic() - started >= TIMEOUT
+
+
+@pytest.mark.parametrize(
+    "sent", [b"", b"\r\n", request() + b"\r\n"], ids=["nothing", "a line", "a line after a request"]
+)
+def test_connection_on_which_nothing_comes_is_closed(server: Server, sent: bytes) -> None:
+    with connect(server) as connection:
+        connection.sendall(sent)
+        if len(sent) > 2:
+            assert read_reply(connection)[0] == 200
+        assert connection.recv(1) == b""
+
+
+def test_body_that_nobody_waits_for_is_cut_off(server: Server) -> None:
+    with connect(server) as connection:
+        connection.sendall(HEAD.replace(b"/genre", b"/nowhere") + b"Content-Length: 5\r\n\r\n{")
+        assert read_reply(connection)[0] == 404
+        assert connection.recv(1) == b""
+
+
+def test_reply_that_is_not_read_is_given_up(server: Server) -> None:
+    """Ten times a megabyte, which is more than the system takes in the client's place."""
+    with socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.connect((str(server.client.base_url.host), server.client.base_url.port or 80))
+        connection.sendall(10 * request(b"", line="GET /docs/assets/redoc.standalone.js HTTP/1.1"))
+        reset = select.poll()
+        reset.register(connection, select.POLLHUP | select.POLLERR)
+        assert reset.poll(30_000)
