@@ -15,6 +15,7 @@ from tests.trust.asks import REQUEST_ID, Ask, make_asks
 from tests.trust.bad_bodies import BODY_LIMIT, Bad, Draw
 from tests.trust.bad_heads import KINDS
 from tests.trust.conftest import Record, Sized
+from tests.trust.large_bodies import LARGE
 from tests.trust.wire import BrokenReplyError, Reply, Wire, raw
 
 CLIENTS = 8
@@ -154,4 +155,27 @@ def test_bad_input_is_told_so(run_server: RunServer, bundle: ModelBundle, sized:
         f"{before / MIB:.1f} MiB, then {after / MIB:.1f}",
         "within 5 %",
         after < 1.05 * before,
+    )
+
+
+def test_large_bodies_take_little_memory(run_server: RunServer, sized: Sized, record: Record) -> None:
+    rounds = sized(10, 2)
+    bodies = {name: make() for name, make in LARGE.items()}
+    sizes = []
+    with run_server() as server:
+        for _ in range(rounds):
+            for name, body in bodies.items():
+                with Wire(server.client.base_url) as wire:
+                    wire.send(body)
+                    reply = wire.read()
+                assert reply, name
+                assert 400 <= reply.status < 500, name
+                assert not reply.fault(of_protocol=True), name
+            sizes.append(resident(server))
+        most = resident(server, "VmHWM")
+    record(
+        f"{rounds} rounds of {len(bodies)} bad bodies as large as may be",
+        f"at most {most / MIB:.0f} MiB; {sizes[0] / MIB:.0f} after the first round, {sizes[-1] / MIB:.0f} at the end",
+        "at most 512 MiB, and no more at the end than 10 % beyond the first round",
+        most < 512 * MIB and sizes[-1] < 1.1 * sizes[0],
     )
