@@ -53,12 +53,13 @@ class Reply:
 
 
 class Wire:
-    """A connection."""
+    """A connection; `leaves` counts the times that the server said to go on."""
 
     def __init__(self, url: httpx.URL, seconds: float = 30) -> None:
         self._socket = socket.create_connection((url.host, url.port or 80), timeout=seconds)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._file = self._socket.makefile("rb")
+        self.leaves = 0
 
     def __enter__(self) -> Self:
         return self
@@ -107,6 +108,7 @@ class Wire:
                 raise BrokenReplyError(first)
             status = int(rest[:3])
             headers = self._headers()
+            self.leaves += status // 100 == 1
         if to_head or status in (204, 304):
             return Reply(status, headers, b"")
         return Reply(status, headers, self._body(headers))
