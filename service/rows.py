@@ -74,30 +74,29 @@ def _parse_table(rows: Any, brackets: int) -> NDArray[np.float64]:
 def _validate_batch(body: bytes) -> Rows:
     """The rows. Raises RequestValidationError for anything else."""
     try:
+        batch = from_json(body)
+    except ValueError as error:
+        raise _invalid([{"type": "json_invalid", "loc": (), "ctx": {"error": str(error)}}]) from error
+    if errors := _shape_errors(batch):  # pydantic would tell of every name that is not known, of which may be many
+        raise _invalid(errors)
+    try:
         rows = validate_batch(body).features
-    except ValidationError as error:
-        raise _invalid(_json_errors(body)) from error
+    except ValidationError as error:  # the quick check stops at the first value that is wrong
+        raise _invalid(_first(_row_errors(index, row) for index, row in enumerate(batch["features"]))) from error
     return Rows(np.array(rows, np.float64))
 
 
-def _json_errors(body: bytes) -> list[Error]:
-    """What is wrong, row by row; the quick check stops at the first value that is."""
-    try:
-        batch = from_json(body)
-    except ValueError as error:
-        return [{"type": "json_invalid", "loc": (), "ctx": {"error": str(error)}}]
+def _shape_errors(batch: Any) -> list[Error]:
+    """What is wrong but for the rows."""
     if not isinstance(batch, dict):
         return [{"type": "model_type", "loc": ()}]
     if "features" not in batch:
         return [{"type": "missing", "loc": ("features",)}]
     if len(batch) > 1:
         return [{"type": "extra_forbidden", "loc": ("another name",)}]
-    rows = batch["features"]
-    if not isinstance(rows, list):
+    if not isinstance(batch["features"], list):
         return [{"type": "rows_type", "loc": ("features",), "ctx": {"length": FEATURE_COUNT}}]
-    if not rows:
-        return [{"type": "no_rows", "loc": ("features",)}]
-    return _first(_row_errors(index, row) for index, row in enumerate(rows))
+    return [] if batch["features"] else [{"type": "no_rows", "loc": ("features",)}]
 
 
 def _row_errors(index: int, row: object) -> Iterator[Error]:
@@ -124,7 +123,8 @@ def read_csv(body: bytes, max_rows: int, header: bool | None = None) -> Rows:
         text = body.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise _invalid([{"type": "encoding", "loc": (), "ctx": {"expected": "UTF-8 text"}}]) from error
-    lines = [line for line in text.splitlines() if line.strip()]
+    # str.splitlines knows ends of lines that were not counted.
+    lines = [line for line in text.replace("\r", "\n").split("\n") if line.strip()]
     separator = next((each for each in SEPARATORS if each in "".join(lines[:1])), ",")
     if separator != ",":
         lines = [line.replace(",", ".") for line in lines]

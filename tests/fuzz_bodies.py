@@ -36,7 +36,10 @@ def as_npy(table: NDArray[np.float64], kind: str, order: Any) -> bytes:
 
 def as_arrow(table: NDArray[np.float64], in_lists: bool) -> bytes:
     columns = {"features": table.tolist()} if in_lists else {f"f{index}": each for index, each in enumerate(table.T)}
-    content = pa.table(columns)
+    return arrow_stream(pa.table(columns))
+
+
+def arrow_stream(content: pa.Table) -> bytes:
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, content.schema) as writer:
         writer.write_table(content)

@@ -176,7 +176,7 @@ FORMS = [
 
 def _rows(generator: np.random.Generator) -> Floats:
     """A few rows, or some hundred."""
-    most = 12 if generator.integers(3) else MOST_ROWS
+    most = 12 if generator.integers(6) else MOST_ROWS
     return generator.normal(0, 1.5, (int(generator.integers(1, most)), FEATURE_COUNT))
 
 
