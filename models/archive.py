@@ -65,12 +65,9 @@ def replaced_whole(path: Path) -> Iterator[Path]:
     A crash at any instant leaves the old file or the new one, whole; an exception leaves the old one and nothing else.
     What a process that was killed left beside `path` is removed.
     """
-    temporary = _temporary(path, os.getpid())
+    temporary = path.with_stem(f"{path.stem}.{os.getpid()}.tmp")
     try:
-        for left_over in path.parent.iterdir():
-            pid = re.search(r"\.(\d{1,9})\.tmp\.", left_over.name)
-            if pid and left_over == _temporary(path, int(pid[1])) and not _is_running(int(pid[1])):
-                left_over.unlink(missing_ok=True)
+        _remove_left_overs(path)
         yield temporary
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
@@ -79,8 +76,13 @@ def replaced_whole(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def _temporary(path: Path, pid: int) -> Path:
-    return path.with_stem(f"{path.stem}.{pid}.tmp")
+def _remove_left_overs(path: Path) -> None:
+    """Removes the temporary files of `path`, and theirs, that no running process writes to."""
+    stem, suffix = re.escape(path.stem), re.escape(path.suffix)
+    for file in path.parent.iterdir():
+        temporary = re.fullmatch(rf"{stem}(?:\.\d+\.tmp)*\.(\d{{1,9}})\.tmp{suffix}", file.name)
+        if temporary and not _is_running(int(temporary[1])):
+            file.unlink(missing_ok=True)
 
 
 def _is_running(pid: int) -> bool:

@@ -4,6 +4,7 @@ import json
 import os
 import random
 import re
+import socket
 import subprocess
 import sys
 import time
@@ -136,6 +137,13 @@ def made(made_lines: list[str]) -> Dataset:
 def bundle() -> ModelBundle:
     """The committed models."""
     return load_bundle(DEFAULT_BUNDLE)
+
+
+def free_port() -> int:
+    """A port that nothing listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+        return port
 
 
 def module(folder: Path, code: str) -> dict[str, str]:
