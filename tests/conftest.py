@@ -5,6 +5,7 @@ import json
 import os
 import random
 import re
+import socket
 import subprocess
 import sys
 import time
@@ -145,6 +146,13 @@ def other_bundle(bundle: ModelBundle) -> ModelBundle:
     *layers, last = hidden.layers
     biased = dataclasses.replace(hidden, layers=(*layers, dataclasses.replace(last, bias=last.bias[::-1].copy())))
     return dataclasses.replace(bundle, networks={**bundle.networks, "hidden": biased})
+
+
+def free_port() -> int:
+    """A port that nothing listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+        return port
 
 
 def module(folder: Path, code: str) -> dict[str, str]:

@@ -4,7 +4,6 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ import pytest
 from benchmarks.serving.stacks import OURS
 from models.bundle import ModelBundle
 from service.schemas import EXAMPLE_FEATURES
-from tests.conftest import ROOT, Require
+from tests.conftest import ROOT, Require, free_port
 
 NOT_IN_GIT = shutil.ignore_patterns(".venv", ".bench", ".git", "__pycache__", ".*_cache")
 
@@ -43,12 +42,6 @@ def project(tmp_path_factory: pytest.TempPathFactory, require: Require) -> Path:
     install = make(project, ".venv/serve.installed")
     require(install.returncode == 0, f"packages cannot be installed here: {install.stderr[-2000:]}")
     return project
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @pytest.fixture(scope="module")

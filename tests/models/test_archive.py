@@ -1,12 +1,6 @@
 import dataclasses
-import json
 import os
-import signal
-import subprocess
-import sys
-import time
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +9,7 @@ import pytest
 
 from models.archive import DEFAULT_BUNDLE, MAX_BUNDLE_BYTES, BundleError, load_bundle, save_bundle
 from models.bundle import ModelBundle
+from tests.bundles import altered, change_manifest
 
 
 @pytest.fixture
@@ -22,21 +17,6 @@ def path(tmp_path: Path, bundle: ModelBundle) -> Path:
     path = tmp_path / "bundle.npz"
     save_bundle(bundle, path)
     return path
-
-
-def altered(path: Path, **arrays: Any) -> None:
-    """Replaces arrays of a saved bundle, or removes those given as None."""
-    with np.load(path) as saved:
-        content = dict(saved) | arrays
-    np.savez(path, **{name: array for name, array in content.items() if array is not None})
-
-
-def change_manifest(path: Path, change: Callable[[dict[str, Any]], None]) -> None:
-    """Changes the manifest of a saved bundle, whose fingerprint then fits no more."""
-    with np.load(path) as saved:
-        manifest = json.loads(saved["manifest"].tobytes())
-    change(manifest)
-    altered(path, manifest=np.frombuffer(json.dumps(manifest).encode(), np.uint8))
 
 
 def test_saved_bundle_loads_as_it_was(path: Path, bundle: ModelBundle) -> None:
@@ -60,29 +40,6 @@ def test_saving_twice_gives_the_same_bytes(path: Path, bundle: ModelBundle) -> N
 def test_missing_bundle_is_named(tmp_path: Path) -> None:
     with pytest.raises(BundleError, match=r"none\.npz cannot be read \(No such file or directory\)"):
         load_bundle(tmp_path / "none.npz")
-
-
-def test_truncated_bundle_is_refused(path: Path) -> None:
-    content = path.read_bytes()
-    for length in range(0, len(content), 2017):
-        path.write_bytes(content[:length])
-        with pytest.raises(BundleError, match=r"is not a complete model bundle"):
-            load_bundle(path)
-
-
-def test_flipped_bytes_are_refused_or_harmless(path: Path, bundle: ModelBundle) -> None:
-    """A byte of padding or of a time stamp may change without harm; what loads has the very same models."""
-    content = bytearray(path.read_bytes())
-    refused = 0
-    for position in range(0, len(content), 1009):
-        content[position] ^= 0xFF
-        path.write_bytes(content)
-        content[position] ^= 0xFF
-        try:
-            assert load_bundle(path).fingerprint == bundle.fingerprint
-        except BundleError:
-            refused += 1
-    assert refused > 0.9 * len(content) / 1009
 
 
 @pytest.mark.parametrize("name", ["centroids", "simple/0/bias", "hidden/1/kernel", "places/0/kernel"])
@@ -232,23 +189,3 @@ def test_failed_save_leaves_the_old_bundle_and_nothing_else(
         save_bundle(bundle, path)
     assert path.read_bytes() == old
     assert list(path.parent.iterdir()) == [path]
-
-
-def test_bundle_is_whole_whenever_saving_is_killed(path: Path, bundle: ModelBundle) -> None:
-    code = """
-import sys
-from pathlib import Path
-from models.archive import load_bundle, save_bundle
-path = Path(sys.argv[1])
-bundle = load_bundle(path)
-print("saving", flush=True)
-while True:
-    save_bundle(bundle, path)
-"""
-    for wait in range(10):
-        with subprocess.Popen([sys.executable, "-c", code, path], stdout=subprocess.PIPE) as process:
-            assert process.stdout is not None
-            process.stdout.readline()
-            time.sleep(wait * 0.0037)
-            process.send_signal(signal.SIGKILL)
-        assert load_bundle(path).fingerprint == bundle.fingerprint
