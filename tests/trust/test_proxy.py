@@ -23,20 +23,9 @@ PIECE = {"features": EXAMPLE_FEATURES}
 def nginx(folder: Path, service: httpx.URL, *changes: tuple[str, str]) -> Iterator[httpx.Client]:
     """A client of nginx as SECURITY.md has it, but for its addresses, its certificate and further changes."""
     key, certificate, port = folder / "key.pem", folder / "certificate.pem", free_port()
-    make_certificate = [
-        "openssl",
-        "req",
-        "-x509",
-        "-newkey",
-        "rsa:2048",
-        "-nodes",
-        "-days",
-        "1",
-        "-subj",
-        "/CN=localhost",
-    ]
-    subject = ["-addext", "subjectAltName=DNS:localhost", "-keyout", key, "-out", certificate]
-    subprocess.run([*make_certificate, *subject], check=True, capture_output=True)
+    make_certificate = "openssl req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=localhost -addext"
+    subject = ["subjectAltName=DNS:localhost", "-keyout", str(key), "-out", str(certificate)]
+    subprocess.run([*make_certificate.split(), *subject], check=True, capture_output=True)
     proxy = PROXY
     for old, new in (
         ("127.0.0.1:8000", f"127.0.0.1:{service.port}"),
@@ -55,7 +44,7 @@ def nginx(folder: Path, service: httpx.URL, *changes: tuple[str, str]) -> Iterat
     )
     trusted = ssl.create_default_context(cafile=str(certificate))
     with (
-        subprocess.Popen(["nginx", "-c", configuration, "-p", folder]) as process,
+        subprocess.Popen(["nginx", "-c", str(configuration), "-p", str(folder)]) as process,
         httpx.Client(base_url=f"https://localhost:{port}", verify=trusted) as client,
     ):
         try:
