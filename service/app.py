@@ -1,5 +1,6 @@
 """The application: `uvicorn service.app:app`."""
 
+import asyncio
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
@@ -57,7 +58,7 @@ class Service(FastAPI):
         """Answers a request; a start that fails is explained."""
         if scope["type"] == "lifespan":
             self.shared_state = scope.setdefault("state", {})
-            await explain_failed_start(super().__call__, scope, receive, send)
+            await explain_failure(super().__call__, scope, receive, send)
         else:
             await super().__call__(scope, receive, send)
 
@@ -77,13 +78,16 @@ class Service(FastAPI):
         return document
 
 
-async def explain_failed_start(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
-    """Tells the server what kept the service from starting in one sentence; Starlette would send a stack trace."""
+async def explain_failure(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+    """Tells the server what kept the service from starting in one sentence; Starlette would send a stack trace.
+
+    It would send one too where the service is stopped at once, which is no failure.
+    """
     failure: Message | None = None
 
     async def hold_failure(message: Message) -> None:
         nonlocal failure
-        if message["type"] == "lifespan.startup.failed":
+        if message["type"] in {"lifespan.startup.failed", "lifespan.shutdown.failed"}:
             failure = message
         else:
             await send(message)
@@ -92,6 +96,8 @@ async def explain_failed_start(app: ASGIApp, scope: Scope, receive: Receive, sen
         await app(scope, receive, hold_failure)
     except BundleError as error:
         await send({"type": "lifespan.startup.failed", "message": str(error)})
+    except asyncio.CancelledError:
+        pass
     except BaseException:
         if failure:
             await send(failure)

@@ -1,0 +1,72 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from models.archive import DEFAULT_BUNDLE
+from tests.conftest import ROOT, RunServer, Server
+
+
+def children(server: Server) -> list[int]:
+    found = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text().split()
+    return [int(child) for child in found if "spawn_main" in Path(f"/proc/{child}/cmdline").read_text()]
+
+
+def wait_for_starts(server: Server, count: int) -> None:
+    while server.log.read_text().count("Application startup complete") < count:
+        assert server.process.poll() is None, server.log.read_text()
+        time.sleep(0.01)
+
+
+def test_workers_that_cannot_start_end_the_service() -> None:
+    command = [sys.executable, "-m", "service", "--port", "0", "--workers", "2"]
+    environment = os.environ | {"MUSIC_ORIGIN_BUNDLE": "none.npz"}
+    run = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60)
+    assert run.returncode == 3
+    assert "none.npz cannot be read (No such file or directory)" in run.stdout
+    assert "Traceback" not in run.stdout + run.stderr
+
+
+def test_worker_that_cannot_start_again_is_tried_until_it_can(run_server: RunServer, tmp_path: Path) -> None:
+    path = tmp_path / "bundle.npz"
+    path.write_bytes(DEFAULT_BUNDLE.read_bytes())
+    with run_server("--workers", "2", shipped=True, MUSIC_ORIGIN_BUNDLE=str(path)) as server:
+        wait_for_starts(server, 2)
+        path.write_bytes(b"")
+        os.kill(children(server)[0], signal.SIGKILL)
+        while server.log.read_text().count("another takes its place") < 3:
+            time.sleep(0.01)
+        server.client.get("/health/ready").raise_for_status()
+        path.write_bytes(DEFAULT_BUNDLE.read_bytes())
+        wait_for_starts(server, 3)
+        assert len(children(server)) == 2
+
+
+def test_worker_that_hangs_is_replaced(run_server: RunServer) -> None:
+    with run_server("--workers", "2", shipped=True) as server:
+        wait_for_starts(server, 2)
+        hanging = children(server)[0]
+        os.kill(hanging, signal.SIGSTOP)
+        wait_for_starts(server, 3)
+        assert hanging not in children(server)
+        server.client.get("/health/ready").raise_for_status()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signal_ends_all(run_server: RunServer, number: signal.Signals) -> None:
+    with run_server("--workers", "2", shipped=True) as server:
+        wait_for_starts(server, 2)
+        workers = children(server)
+        server.process.send_signal(number)
+        assert server.process.wait(timeout=60) == 0
+        assert not any(Path(f"/proc/{worker}").exists() for worker in workers)
+
+
+def test_signal_while_the_workers_start_ends_all(run_server: RunServer) -> None:
+    with run_server("--workers", "2", shipped=True) as server:
+        server.process.send_signal(signal.SIGTERM)
+        server.process.wait(timeout=60)
