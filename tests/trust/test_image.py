@@ -92,7 +92,7 @@ def test_nothing_can_be_written(engine: str, container: str, address: str, recor
     writable = run(engine, "run", "--rm", IMAGE, "find", "/app", "/venv", "-writable", "-not", "-type", "l").split()
     record(
         f"writing to {len(places)} folders, as the service and as root, and all files of the service",
-        f"{len(written)} written {written or ''}, {len(writable)} writable {writable or ''}",
+        f"{len(written)} written, {len(writable)} writable: {[*written, *writable]}",
         "none is written, none writable",
         not written and not writable,
     )
@@ -115,16 +115,16 @@ def test_image_adds_no_program_but_python_and_uvicorn(contents: Contents, base: 
 def test_installed_versions_are_the_pinned_ones(engine: str, record: Record) -> None:
     installed = dict(json.loads(run(engine, "run", "--rm", IMAGE, "python", "-c", VERSIONS)))
     found = {re.sub(r"[-_.]+", "-", name).lower(): version for name, version in installed.items()}
-    different = sorted(found.items() ^ pins().items())
+    different = sorted({name for name, _ in found.items() ^ pins().items()})
     record(
         "packages in the image against requirements/serve.txt",
-        f"{len(found)} as pinned {different or ''}",
+        f"{len(found)} packages, {len(different)} not as pinned: {different}",
         "the same, in the same versions",
         not different and len(found) > 20,
     )
 
 
-def test_size_of_the_image_is_told(contents: Contents, engine: str, record: Record) -> None:
+def test_image_adds_less_than_120_mb_to_its_base(contents: Contents, engine: str, record: Record) -> None:
     sizes = [int(run(engine, "image", "inspect", "--format={{.Size}}", each)) for each in (IMAGE, BASE_IMAGE)]
     counts = {folder: sum(file.startswith(folder) for file in contents.files) for folder in OUR_FOLDERS}
     found = ", ".join(f"{count} files in {folder}" for folder, count in counts.items())
