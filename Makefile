@@ -9,7 +9,7 @@ ENGINE ?= $(firstword $(notdir $(shell command -v podman docker 2>/dev/null)))
 IMAGE ?= music-origin
 BIN := .venv/bin
 
-.PHONY: serve extras test trust check train report bench bench-quick bench-training selection image lock clean
+.PHONY: serve extras test trust check train report bench bench-quick bench-training selection image sbom audit lock clean
 
 serve: .venv/serve.installed
 	exec env OPENBLAS_NUM_THREADS=1 $(BIN)/python -m service --host $(HOST) --port $(PORT)
@@ -46,6 +46,14 @@ image:
 	$(if $(ENGINE),,$(error Neither podman nor docker is installed))
 	BUILDAH_FORMAT=docker $(ENGINE) build $(if $(PYTHON_IMAGE),--build-arg PYTHON_IMAGE=$(PYTHON_IMAGE)) $(BUILD_FLAGS) -t $(IMAGE) .
 
+# What the image installs, for those who must know: names, versions, hashes, licences.
+sbom: .venv/dev.installed
+	PYTHONPATH=. $(BIN)/python requirements/sbom.py build/sbom.json
+
+# Asks PyPI what is known against the pinned packages; one that it cannot tell of is an error.
+audit: .venv/dev.installed
+	$(BIN)/pip-audit --requirement requirements/serve.txt --require-hashes --disable-pip --strict --progress-spinner off
+
 # An install that was interrupted leaves its mark, and the next one starts afresh.
 .venv/%.installed: requirements/%.txt
 	@$(or $(PYTHON),false) -c $(FITS) || { echo "Python 3.11, 3.12 or 3.13 is needed: name it with PYTHON=/path/to/python" >&2; exit 1; }
@@ -64,4 +72,4 @@ lock: .venv/dev.installed
 	$(COMPILE) --upgrade --constraint requirements/dev.txt --output-file requirements/serve.txt
 
 clean:
-	rm -rf .venv .bench
+	rm -rf .venv .bench build

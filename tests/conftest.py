@@ -22,6 +22,8 @@ from models.archive import DEFAULT_BUNDLE, load_bundle
 from models.bundle import ModelBundle
 from training.dataset import Dataset, load_dataset, parse
 
+pytest_plugins = ["tests.containers"]
+
 ROOT = Path(__file__).parent.parent
 
 Require = Callable[[object, str], None]

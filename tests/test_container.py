@@ -1,68 +1,18 @@
 """The image, built and run for real."""
 
 import json
-import os
 import re
-import shutil
 import socket
 import subprocess
-import time
-import uuid
-from collections.abc import Iterator
 
 import httpx
 import pytest
 
 from service.schemas import EXAMPLE_FEATURES
-from tests.conftest import ROOT, Require, assert_close
+from tests.conftest import assert_close
+from tests.containers import IMAGE, run
 
-IMAGE = "music-origin-test"
 PIECE = {"features": EXAMPLE_FEATURES}
-MAX_ADDED_BYTES = 120_000_000
-
-
-@pytest.fixture(scope="module")
-def engine(require: Require) -> str:
-    """Podman or Docker, with the image built."""
-    engine = shutil.which("podman") or shutil.which("docker")
-    require(engine, "neither podman nor docker is installed")
-    build = subprocess.run(["make", "image", f"IMAGE={IMAGE}"], cwd=ROOT, capture_output=True, text=True)
-    require(build.returncode == 0, f"the image cannot be built here: {build.stderr[-2000:]}")
-    trial = subprocess.run([str(engine), "run", "--rm", IMAGE, "true"], capture_output=True, text=True)
-    require(trial.returncode == 0, f"containers cannot be run here: {trial.stderr[-2000:]}")
-    return str(engine)
-
-
-def run(*command: str) -> str:
-    finished = subprocess.run(command, capture_output=True, text=True)
-    assert finished.returncode == 0, finished.stderr
-    return finished.stdout.strip()
-
-
-@pytest.fixture
-def container(engine: str) -> Iterator[str]:
-    """A running container, as locked down as it can be."""
-    name = f"{IMAGE}-{uuid.uuid4().hex[:8]}"
-    restrictions = ["--read-only", "--cap-drop=all", "--security-opt=no-new-privileges"]
-    try:
-        run(engine, "run", "--detach", "--name", name, *restrictions, "--publish=127.0.0.1::8000", IMAGE)
-        yield name
-    finally:
-        subprocess.run([engine, "rm", "--force", name], capture_output=True)
-
-
-@pytest.fixture
-def address(engine: str, container: str) -> str:
-    """Where the container's service answers."""
-    port = run(engine, "port", container, "8000").splitlines()[0].rpartition(":")[2]
-    while True:
-        try:
-            httpx.get(f"http://127.0.0.1:{port}/health/ready").raise_for_status()
-        except httpx.TransportError:
-            assert run(engine, "inspect", "--format={{.State.Running}}", container) == "true"
-            time.sleep(0.1)
-        else:
-            return f"127.0.0.1:{port}"
 
 
 @pytest.mark.parametrize("path", ["/genre", "/origin", "/north-of-20", "/north-of-20?network=simple"])
@@ -116,9 +66,3 @@ def test_compiled_files_are_there_so_that_starting_is_quick(engine: str) -> None
     compiled = run(engine, "run", "--rm", IMAGE, "find", "/app", "/venv", "-name", "*.pyc").split()
     assert any("/service/__pycache__/app." in file for file in compiled)
     assert any("/fastapi/__pycache__/routing." in file for file in compiled)
-
-
-def test_image_adds_less_than_120_mb_to_its_base(engine: str) -> None:
-    base = os.environ.get("PYTHON_IMAGE") or "python:3.13-slim"
-    size, base_size = (int(run(engine, "image", "inspect", "--format={{.Size}}", image)) for image in (IMAGE, base))
-    assert 0 < size - base_size < MAX_ADDED_BYTES

@@ -190,7 +190,7 @@ def test_truncated_bundles_are_refused(path: Path, record: Record) -> None:
     content = path.read_bytes()
     lengths = [*random.Random(3).sample(range(len(content)), 200), 0, 1, len(content) - 1]
     taken = [length for length in lengths if not refused(path, content[:length])]
-    record(f"a bundle cut off at {len(lengths)} points", f"{len(taken)} loaded {taken or ''}", "none loads", not taken)
+    record(f"a bundle cut off at {len(lengths)} points", f"{len(taken)} loaded: {taken}", "none loads", not taken)
 
 
 def bytes_of_no_array(path: Path) -> list[int]:
@@ -217,4 +217,4 @@ def test_flipped_bytes_are_refused(path: Path, record: Record) -> None:
             taken.append(position)
         content[position] = kept
     assert not refused(path, bytes(content)), "whole again, it loads"
-    record(f"each of {len(positions)} bytes flipped", f"{len(taken)} loaded {taken or ''}", "none loads", not taken)
+    record(f"each of {len(positions)} bytes flipped", f"{len(taken)} loaded: {taken}", "none loads", not taken)

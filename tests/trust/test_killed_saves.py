@@ -108,7 +108,7 @@ def test_bundle_is_whole_whenever_saving_is_killed(
         found["left a temporary file"] += any(".tmp." in each.name for each in saved["output"].iterdir())
     record(
         f"training killed at {kills} random instants while it saves",
-        ", ".join(f"{count} {name}" for name, count in found.items()),
+        ", ".join(f"{found[name]} {name}" for name in ("old", "new", "left a temporary file")),
         "the old bundle or the new one, whole",
         found["old"] + found["new"] == kills and leaves_nothing_else(bundle, saved["output"]),
     )
