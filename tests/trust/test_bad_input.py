@@ -1,27 +1,25 @@
 """Bad input of every kind: each is told what is wrong, nothing fails, and the service stays in step."""
 
 import random
-import re
 import threading
 from collections import Counter
 from collections.abc import Callable
-from pathlib import Path
 
 import httpx
 
 from models.bundle import ModelBundle
-from tests.conftest import RunServer, Server
+from tests.conftest import RunServer
 from tests.trust.asks import REQUEST_ID, Ask, make_asks
 from tests.trust.bad_bodies import BODY_LIMIT, Bad, Draw
 from tests.trust.bad_heads import KINDS
 from tests.trust.conftest import Record, Sized
 from tests.trust.large_bodies import LARGE
+from tests.trust.process import MIB, resident
 from tests.trust.wire import BrokenReplyError, Reply, Wire, raw
 
 CLIENTS = 8
 SECONDS = 1.0  # for a reply to what may not be whole
 PATIENCE = 0.5  # MUSIC_ORIGIN_REQUEST_TIMEOUT
-MIB = 2**20
 
 
 class Attack:
@@ -107,13 +105,6 @@ class _Titled(dict[str, str]):
 
     def get(self, name: str, default: object = None, /) -> object:  # type: ignore[override]
         return super().get(name.lower(), default)
-
-
-def resident(server: Server, field: str = "VmRSS") -> int:
-    """Its resident memory in bytes, or, as VmHWM, the most that it has been."""
-    status = Path(f"/proc/{server.process.pid}/status").read_text()
-    (kilobytes,) = re.findall(rf"^{field}:\s+(\d+) kB", status, re.MULTILINE)
-    return 1024 * int(kilobytes)
 
 
 def attack(url: httpx.URL, goods: list[Ask], seed: int, count: int) -> list[Attack]:
