@@ -1,4 +1,4 @@
-"""What a server's process holds."""
+"""A server's process: what it is given, and what it holds."""
 
 import re
 from pathlib import Path
@@ -6,6 +6,9 @@ from pathlib import Path
 from tests.conftest import Server
 
 MIB = 2**20
+AS_SHIPPED = {
+    "OPENBLAS_NUM_THREADS": "1"
+}  # as the Makefile and the image have it: more threads are in each other's way
 
 
 def resident(server: Server, field: str = "VmRSS") -> int:

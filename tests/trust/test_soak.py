@@ -15,7 +15,7 @@ from tests.bad_requests import BAD_BODIES
 from tests.conftest import Require, RunServer, Server
 from tests.trust.asks import Ask, make_asks
 from tests.trust.conftest import Record, Sized
-from tests.trust.process import MIB, open_files, resident, threads
+from tests.trust.process import AS_SHIPPED, MIB, open_files, resident, threads
 from tests.trust.wire import raw, request
 
 CONNECTIONS = 16
@@ -49,9 +49,9 @@ def mixed(bundle: ModelBundle) -> Iterator[tuple[bytes, str, int]]:
             yield request("POST /nowhere HTTP/1.1", *lines, length, body=given.content), "unmatched", 404
             yield request("GET /genre HTTP/1.1", *lines, length, body=given.content), "/genre", 405
     for body, status in ((b"{", 422), (b'{"features": [1]}', 422), (b"", 422)):
-        lines = ("Content-Type: application/json", f"Content-Length: {len(body)}")
-        yield request("POST /genre HTTP/1.1", *lines, body=body), "/genre", status
-        yield request("POST /genre/batch HTTP/1.1", *lines, body=body), "/genre/batch", status
+        head = ("Content-Type: application/json", f"Content-Length: {len(body)}")
+        yield request("POST /genre HTTP/1.1", *head, body=body), "/genre", status
+        yield request("POST /genre/batch HTTP/1.1", *head, body=body), "/genre/batch", status
     yield request("GET /docs HTTP/1.1"), "/docs", 200
     yield request("GET /model/card HTTP/1.1"), "/model/card", 200
 
@@ -72,10 +72,10 @@ def counts(server: Server) -> Counts:
 def send(server: Server, script: Path, until: int) -> None:
     """Sends the requests again and again until so many have been answered."""
     answered = counts(server).total()
-    rate = 2_000.0
+    rate = 5_000.0
     while answered < until:
         seconds = max(1, min(60, round((until - answered) / rate)))
-        command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--timeout", "30s", "-s", script]
+        command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--timeout", "30s", "-s", str(script)]
         run = subprocess.run(
             [*command, str(server.client.base_url)], capture_output=True, text=True, check=True, timeout=seconds + 60
         )
@@ -104,7 +104,7 @@ def test_a_million_requests_leave_nothing_behind(
     mix = [*mixed(bundle)]
     script = tmp_path / "mixed.lua"
     script.write_text(SCRIPT % ",\n".join(as_lua(sent) for sent, _, _ in mix), encoding="ascii")
-    with run_server() as server:
+    with run_server(**AS_SHIPPED) as server:
         send(server, script, total // 10)
         memory, files, at_work = held(server)
         send(server, script, total)
