@@ -19,7 +19,7 @@ from service.problems import documented
 
 INTERNAL_ERROR = {500: "The service failed; its log says why.", 503: "There is no model yet: ask later."}
 CARD = "MODEL_CARD.md"
-PLOT = re.compile(r"[a-z0-9_]+\.(png|svg)")
+PLOT = re.compile(r"[a-z0-9_]{1,100}\.(png|svg)")  # no file system takes a name of any length
 MEDIA_TYPES = {".png": "image/png", ".svg": "image/svg+xml"}
 FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
 PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Model card</title>

@@ -60,7 +60,14 @@ def test_plots_of_the_card_are_there(client: httpx.Client) -> None:
         reply = client.get(f"/model/plots/{name}").raise_for_status()
         assert reply.headers["content-type"] == media_type
         assert reply.content == DEFAULT_BUNDLE.with_name("plots").joinpath(name).read_bytes()
-    for name in ("none.png", "..%2Fbundle.npz", "%2e%2e/MODEL_CARD.md", "genre_map.png%00", "GENRE_MAP.PNG"):
+    for name in (
+        "none.png",
+        "..%2Fbundle.npz",
+        "%2e%2e/MODEL_CARD.md",
+        "genre_map.png%00",
+        "GENRE_MAP.PNG",
+        f"{'a' * 300}.png",
+    ):
         assert client.get(f"/model/plots/{name}").status_code == 404
 
 

@@ -2,7 +2,7 @@
 
 import random
 import string
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -18,8 +18,7 @@ from tests.trust.conftest import Record, Sized
 from tests.trust.timing import BOUND, rounds_of
 from tests.trust.wire import Wire, request
 
-CHARACTERS = string.ascii_letters + string.digits
-LONG_KEY = "".join(random.Random(1).choices(CHARACTERS, k=4_000))  # a difference for each byte adds up
+LONG_KEY = "".join(random.Random(1).choices(string.ascii_lowercase, k=4_000))  # a difference for each byte adds up
 KEY = "k3y-that-nobody-is-to-see"
 FAILING = """
 from models.pieces import PiecePredictor
@@ -34,12 +33,6 @@ def fail(self, piece):
 
 PiecePredictor.genre = fail
 """
-
-
-def wrong_keys(key: str) -> Sequence[Sequence[bytes]]:
-    """Keys that are wrong in their first byte, and keys that are wrong in their last."""
-    others = [character for character in CHARACTERS if character not in (key[0], key[-1])]
-    return [f"{other}{key[1:]}".encode() for other in others], [f"{key[:-1]}{other}".encode() for other in others]
 
 
 def check_in_time(key: str) -> Callable[[bytes], object]:
@@ -60,7 +53,7 @@ def check_by_byte(key: str) -> Callable[[bytes], object]:
 
 
 def test_check_of_a_key_tells_nothing_by_its_time(sized: Sized, record: Record) -> None:
-    least, described = rounds_of(check_in_time(LONG_KEY), wrong_keys(LONG_KEY), sized(1_000_000, 100_000))
+    least, described = rounds_of(check_in_time(LONG_KEY), LONG_KEY.encode(), sized(300_000, 100_000))
     record("a wrong first byte of a key against a wrong last", described, f"|t| < {BOUND}", least < BOUND)
 
 
@@ -68,7 +61,7 @@ def test_check_of_a_key_tells_nothing_by_its_time(sized: Sized, record: Record) 
 def test_a_check_that_tells_by_its_time_is_found_out(
     check: Callable[[str], Callable[[bytes], object]], count: int, record: Record
 ) -> None:
-    least, described = rounds_of(check(LONG_KEY), wrong_keys(LONG_KEY), count)
+    least, described = rounds_of(check(LONG_KEY), LONG_KEY.encode(), count)
     record(f"the same where it would be seen: {check.__name__}", described, f"|t| > {BOUND}", least > BOUND)
 
 
@@ -84,7 +77,7 @@ def test_reply_to_a_wrong_key_tells_nothing_by_its_time(run_server: RunServer, s
             assert reply
             assert reply.status == 401
 
-        least, described = rounds_of(ask, wrong_keys(LONG_KEY), sized(30_000, 3_000))
+        least, described = rounds_of(ask, LONG_KEY.encode(), sized(30_000, 3_000))
     record("the same over HTTP", described, f"|t| < {BOUND}", least < BOUND)
 
 

@@ -7,6 +7,7 @@ from tests.conftest import RunServer
 from tests.trust.asks import make_asks
 from tests.trust.conftest import Record, Sized
 from tests.trust.load import Load, await_workers
+from tests.trust.process import AS_SHIPPED
 
 CLIENTS = 16
 
@@ -16,7 +17,7 @@ def test_every_reply_is_right_under_load(
 ) -> None:
     total = sized(100_000, 3_000)
     asks = make_asks([bundle], 400)
-    with run_server("--workers", "2") as server:
+    with run_server("--workers", "2", **AS_SHIPPED) as server:
         await_workers(server, 2)
         url = server.client.base_url
         started = time.perf_counter()
