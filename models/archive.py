@@ -1,20 +1,19 @@
 """The one file on disk that holds a bundle. Only this module knows its form.
 
 It is a NumPy .npz archive without pickles. Its arrays are those of the bundle, by their names; its entry `manifest` is
-UTF-8 JSON, as bytes, that ends in a fingerprint over all the rest. One archive has one form, to the byte: in any other
-form it was altered.
+UTF-8 JSON, as bytes, that ends in a fingerprint over all the rest. The comment of the archive, its last bytes, is the
+SHA-256 of all bytes before it.
 """
 
 import dataclasses
+import hashlib
 import io
 import json
 import math
 import os
 import re
-import struct
 import sys
 import zipfile
-import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -39,6 +38,7 @@ from models.features import FEATURE_COUNT
 from models.predictors import HIDDEN_ACTIVATION, OUTPUT_ACTIVATIONS, Dense, DenseNetwork, NearestCentroid
 
 MAX_BUNDLE_BYTES = 64 * 2**20
+DIGEST_BYTES = hashlib.sha256().digest_size
 DEFAULT_BUNDLE = Path(__file__).parent / "artifacts" / "bundle.npz"
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -52,10 +52,13 @@ def save_bundle(bundle: ModelBundle, path: Path) -> None:
     """Writes the bundle to `path`, whole or not at all."""
     description = dataclasses.asdict(bundle.manifest) | {"fingerprint": bundle.fingerprint}
     manifest = np.frombuffer(canonical_json(description), dtype=np.uint8)
-    arrays = {"manifest": manifest, **dict(sorted(bundle.arrays.items()))}
-    archive = _archive({f"{name}.npy": _npy(array) for name, array in arrays.items()})
+    file = io.BytesIO()
+    np.savez(file, allow_pickle=False, manifest=manifest, **dict(sorted(bundle.arrays.items())))
+    with zipfile.ZipFile(file, "a") as archive:
+        archive.comment = bytes(DIGEST_BYTES)
+    content = file.getvalue()[:-DIGEST_BYTES]
     with replaced_whole(path) as temporary:
-        temporary.write_bytes(archive)
+        temporary.write_bytes(content + hashlib.sha256(content).digest())
 
 
 @contextmanager
@@ -114,8 +117,9 @@ def load_bundle(path: Path) -> ModelBundle:
 
 def _read(content: bytes) -> ModelBundle:
     """The bundle of a file with this content. The messages of its errors lack the file's name."""
-    members = _members(content)
-    arrays = {name.removesuffix(".npy"): _array(member) for name, member in members.items()}
+    _check_members(content)
+    with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+        arrays = dict(archive)
     description = json.loads(arrays.pop("manifest").tobytes())
     if description["format_version"] != FORMAT_VERSION:
         raise BundleError(
@@ -126,52 +130,19 @@ def _read(content: bytes) -> ModelBundle:
     bundle = _assemble(arrays, _manifest(description))
     if bundle.fingerprint != stored_fingerprint:
         raise BundleError("was altered after training (its fingerprint differs): restore it or train again")
-    if _archive(members) != content:
+    if hashlib.sha256(content[:-DIGEST_BYTES]).digest() != content[-DIGEST_BYTES:]:
         raise BundleError("was altered after training (not in its models): restore it or train again")
     return bundle
 
 
-def _members(content: bytes) -> dict[str, bytes]:
-    """The files in a zip archive. They must be stored as they are, for a few compressed bytes may hold any number."""
+def _check_members(content: bytes) -> None:
+    """Raises BundleError unless all is stored as it is, for a few compressed bytes may hold any number."""
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         members = archive.infolist()
-        if max(len(content), sum(member.file_size for member in members)) > MAX_BUNDLE_BYTES:
-            raise BundleError(f"is larger than {MAX_BUNDLE_BYTES // 2**20} MiB: is it a model bundle?")
-        if any(member.compress_type != zipfile.ZIP_STORED for member in members):
-            raise _mismatch("its members are compressed")
-        return {member.filename: archive.read(member) for member in members}
-
-
-def _archive(members: Mapping[str, bytes]) -> bytes:
-    """A zip archive that stores these files: the very bytes of np.savez.
-
-    It is written here since zipfile's own bytes are not the same in all releases of Python, as in 3.11.2 and 3.11.7.
-    """
-    files: list[bytes] = []
-    directory: list[bytes] = []
-    offset = 0
-    for name, member in members.items():
-        stored = (0, zipfile.ZIP_STORED, 0, 0x21, zlib.crc32(member))  # the date is 1 January 1980
-        size = len(member)
-        local = struct.pack("<4s5H3L2H", b"PK\3\4", 45, *stored, 2**32 - 1, 2**32 - 1, len(name), 20)
-        file = [local, name.encode("ascii"), struct.pack("<2H2Q", 1, 16, size, size), member]
-        entry = (45, 3, 45, 0, *stored, size, size, len(name), 0, 0, 0, 0, 0o600 << 16, offset)
-        directory += [struct.pack("<4s4B4H3L5H2L", b"PK\1\2", *entry), name.encode("ascii")]
-        files += file
-        offset += sum(map(len, file))
-    end = (len(members), len(members), sum(map(len, directory)), offset, 0)
-    return b"".join([*files, *directory, struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, *end)])
-
-
-def _npy(array: NDArray[Any]) -> bytes:
-    file = io.BytesIO()
-    np.lib.format.write_array(file, array, allow_pickle=False)
-    return file.getvalue()
-
-
-def _array(member: bytes) -> NDArray[Any]:
-    array: NDArray[Any] = np.lib.format.read_array(io.BytesIO(member), allow_pickle=False)
-    return array
+    if max(len(content), sum(member.file_size for member in members)) > MAX_BUNDLE_BYTES:
+        raise BundleError(f"is larger than {MAX_BUNDLE_BYTES // 2**20} MiB: is it a model bundle?")
+    if any(member.compress_type != zipfile.ZIP_STORED for member in members):
+        raise _mismatch("its members are compressed")
 
 
 def _mismatch(reason: str) -> BundleError:
