@@ -1,14 +1,12 @@
 """How the service stops: not ready from SIGTERM on, and gone once all that has come is answered."""
 
 import asyncio
-import ctypes
 import os
 import signal
 import socket
-import struct
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from multiprocessing import parent_process
 from types import FrameType
@@ -19,15 +17,9 @@ import uvicorn
 LAST_SECONDS = 1.0  # for what has begun to become whole, once no connection is taken any more
 ENDING_SECONDS = 1.0  # for the process to end after that, which takes a third of it on a machine with time
 
-# In Linux's language for filters of packets: drop what would begin a connection, which has SYN among TCP's flags.
-SO_ATTACH_FILTER = 26
-FLAGS, SYN = 13, 0x02
-NO_NEW_CONNECTION = (
-    (0x30, 0, 0, FLAGS),  # load this byte
-    (0x45, 0, 1, SYN),  # go on to the next line if it has this bit, or else to the one after
-    (0x06, 0, 0, 0),  # drop all
-    (0x06, 0, 0, 0xFFFFFFFF),  # drop nothing
-)
+# Linux drops packets that have fewer hops left than it is told (RFC 5082), and nearly none sets out with this many.
+IP_MINTTL, IPV6_MINHOPCOUNT = 21, 73
+MOST_HOPS = 255
 
 
 class Drain:
@@ -71,27 +63,38 @@ class Drain:
         await asyncio.sleep(max(0.0, self._seconds - LAST_SECONDS - ENDING_SECONDS))
         self._before_last()
         if parent_process() is None:  # workers share their sockets, and the others may go on
-            take_no_connection([listener.fileno() for each in server.servers for listener in each.sockets])
+            for listener in [listener for each in server.servers for listener in each.sockets]:
+                take_no_connection(listener.fileno())
         await asyncio.sleep(LAST_SECONDS / 20)  # in which those that wait already are taken
         with suppress(TimeoutError):
             async with asyncio.timeout(LAST_SECONDS):
-                while any(map(_is_awaited, server.server_state.connections)):
+                while awaited := [*filter(_is_awaited, server.server_state.connections)]:
+                    for connection in awaited:
+                        take_all(connection.transport.get_extra_info("socket").fileno())
                     await asyncio.sleep(0.01)
         server.should_exit = True
 
 
-def take_no_connection(listeners: Iterable[int]) -> None:
-    """Lets no further connection begin with these sockets, and leaves alone those that have.
+def take_no_connection(listener: int) -> None:
+    """Lets no further connection begin with this socket, and leaves alone those that have.
 
-    Closing a socket would reset connections that it has and that nobody has accepted yet, with the requests in them.
+    Closing it would reset connections that it has and that nobody has accepted yet, with the requests in them. What was
+    just beginning has inherited this: `take_all` undoes it.
     """
-    if sys.platform != "linux":
-        return
-    program = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *line) for line in NO_NEW_CONNECTION))
-    pointer = struct.pack("HP", len(NO_NEW_CONNECTION), ctypes.addressof(program))
-    for listener in listeners:
-        with socket.socket(fileno=os.dup(listener)) as copy, suppress(OSError):
-            copy.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, pointer)
+    _take_from(listener, MOST_HOPS)
+
+
+def take_all(connection: int) -> None:
+    """Lets this socket hear everybody again."""
+    _take_from(connection, 0)
+
+
+def _take_from(descriptor: int, least_hops_left: int) -> None:
+    if sys.platform == "linux":
+        with socket.socket(fileno=os.dup(descriptor)) as same:
+            for level, name in ((socket.IPPROTO_IP, IP_MINTTL), (socket.IPPROTO_IPV6, IPV6_MINHOPCOUNT)):
+                with suppress(OSError):  # it is of the other family
+                    same.setsockopt(level, name, least_hops_left)
 
 
 def _is_awaited(connection: Any) -> bool:

@@ -101,7 +101,7 @@ class Supervisor:
             self._hand_on_signals()
             if taking and time.monotonic() >= last:
                 taking = False
-                take_no_connection([self._listener.fileno()])
+                take_no_connection(self._listener.fileno())
             time.sleep(LOOK_SECONDS / 5)
 
     def _hand_on_signals(self) -> None:

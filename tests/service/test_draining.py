@@ -1,8 +1,10 @@
 import signal
+import socket
 import time
 
 import pytest
 
+from service.draining import take_all, take_no_connection
 from service.schemas import EXAMPLE_FEATURES
 from tests.conftest import RunServer, problem
 
@@ -33,3 +35,21 @@ def test_second_signal_is_not_waited_for(run_server: RunServer, seconds: str) ->
                 time.sleep(0.01)
             server.process.send_signal(signal.SIGTERM)
         server.process.wait(timeout=30)
+
+
+@pytest.mark.parametrize(("family", "host"), [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")])
+def test_no_connection_begins_and_those_that_have_go_on(family: socket.AddressFamily, host: str) -> None:
+    with socket.create_server((host, 0), family=family) as listener:
+        address = listener.getsockname()[:2]
+        with socket.create_connection(address) as accepted, socket.create_connection(address) as waiting:
+            taken, _ = listener.accept()
+            take_no_connection(listener.fileno())
+            with pytest.raises(TimeoutError):
+                socket.create_connection(address, timeout=0.3)
+            taken_later, _ = listener.accept()
+            for client, served in ((accepted, taken), (waiting, taken_later)):
+                with served:
+                    client.sendall(b"x")
+                    assert served.recv(1) == b"x"
+        take_all(listener.fileno())
+        socket.create_connection(address).close()

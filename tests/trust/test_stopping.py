@@ -2,36 +2,65 @@
 
 import signal
 import socket
+import subprocess
 import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import httpx
 import pytest
 
 from models.bundle import ModelBundle
-from tests.conftest import RunServer, Server
-from tests.trust.asks import make_asks
+from tests.conftest import RunServer, free_port
+from tests.containers import IMAGE, RESTRICTIONS, run
+from tests.trust.asks import Ask, make_asks
 from tests.trust.conftest import Record, Sized
-from tests.trust.load import Load, Tally, await_workers
+from tests.trust.load import Load, await_workers
 
 CLIENTS = 16
 DRAIN_SECONDS = 3.0
 HALF_A_REQUEST = b"POST /genre HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{"
 
 
-def stop_under_load(server: Server, bundle: ModelBundle, seed: int) -> tuple[Tally, float, int]:
-    """What became of the requests around SIGTERM, the seconds from there to the end, and the exit status."""
-    url = server.client.base_url
-    with Load(str(url.host), url.port or 80, make_asks([bundle], 80, seed), CLIENTS, stop_when_refused=True) as load:
-        load.wait_for(300)
-        assert load.tally.refused == 0
-        server.process.send_signal(signal.SIGTERM)
-        started = time.perf_counter()
-        while httpx.get(f"{url}/health/ready").status_code == 200:
-            time.sleep(0.01)
-        assert load.tally.refused == 0  # so it is not ready first
-        status = server.process.wait(timeout=60)
-        seconds = time.perf_counter() - started
-        return load.wait(), seconds, status
+@dataclass
+class Stops:
+    """What came of stopping so many times."""
+
+    right: int = 0
+    failed: int = 0
+    longest: float = 0.0
+    statuses: set[int] = field(default_factory=set)
+    texts: list[str] = field(default_factory=list)
+
+    def stop_under_load(
+        self, url: httpx.URL, asks: Sequence[Ask], terminate: Callable[[], object], wait: Callable[[], int]
+    ) -> None:
+        """Stops a service while clients ask, and adds what came of it."""
+        with Load(url.host, url.port or 80, asks, CLIENTS, stop_when_refused=True) as load:
+            load.wait_for(300)
+            assert load.tally.refused == 0
+            started = time.perf_counter()
+            terminate()
+            while httpx.get(f"{url}/health/ready").status_code == 200:
+                time.sleep(0.01)
+            assert load.tally.refused == 0  # so it is not ready before it takes no more
+            self.statuses.add(wait())
+            self.longest = max(self.longest, time.perf_counter() - started)
+            tally = load.wait()
+        self.right += tally.right
+        self.failed += tally.wrong + tally.lost
+        self.texts += [*tally.mistakes, *tally.losses]
+
+    def record(self, record: Record, times: int, how: str) -> None:
+        """Takes down what came of it."""
+        record(
+            f"{times} x SIGTERM under load, {how}, drained for {DRAIN_SECONDS:g} s",
+            f"{self.right:,} right, {self.failed} wrong or lost {self.texts or ''}, status {self.statuses}, "
+            f"at most {self.longest:.1f} s",
+            "none wrong or lost, status 0, within the drain",
+            not self.failed and self.statuses == {0} and self.longest <= DRAIN_SECONDS,
+        )
 
 
 @pytest.mark.parametrize(
@@ -49,25 +78,46 @@ def test_nothing_accepted_is_lost_at_sigterm(
     record: Record,
     how: str,
     options: tuple[str, ...],
-    arguments: dict[str, str],
+    arguments: dict[str, Any],
 ) -> None:
-    right = lost = wrong = 0
-    longest, statuses, texts = 0.0, set(), []
-    times = sized(10, 1)
-    for seed in range(times):
+    times, stops, asks = sized(10, 1), Stops(), make_asks([bundle], 80)
+    for _ in range(times):
         with run_server(*options, **arguments, MUSIC_ORIGIN_DRAIN_SECONDS=str(DRAIN_SECONDS)) as server:
-            await_workers(server, int(options[1]) if options else 1)
-            tally, seconds, status = stop_under_load(server, bundle, seed)
-        right, wrong, lost = right + tally.right, wrong + tally.wrong, lost + tally.lost
-        longest = max(longest, seconds)
-        statuses.add(status)
-        texts += [*tally.mistakes, *tally.losses]
-    record(
-        f"{times} x SIGTERM under load, {how}, drained for {DRAIN_SECONDS:g} s",
-        f"{right:,} right, {wrong} wrong, {lost} lost, at most {longest:.1f} s, status {statuses} {texts or ''}",
-        "none lost, status 0, within the drain",
-        not wrong + lost and statuses == {0} and longest <= DRAIN_SECONDS,
-    )
+            await_workers(server, 2 if options else 1)
+            stops.stop_under_load(server.client.base_url, asks, server.process.terminate, server.process.wait)
+    stops.record(record, times, how)
+
+
+def test_container_loses_nothing_at_sigterm(engine: str, bundle: ModelBundle, sized: Sized, record: Record) -> None:
+    """On the machine's own network: a port that the engine hands on has connections that the service never sees."""
+    times, stops, asks, name = sized(10, 1), Stops(), make_asks([bundle], 80), f"{IMAGE}-stopped"
+    for _ in range(times):
+        port = free_port()
+        url = httpx.URL(f"http://127.0.0.1:{port}")
+        drain = f"--env=MUSIC_ORIGIN_DRAIN_SECONDS={DRAIN_SECONDS}"
+        command = ("python", "-m", "service", "--port", str(port))
+        try:
+            run(engine, "run", "--detach", "--name", name, *RESTRICTIONS, "--network=host", drain, IMAGE, *command)
+            await_answer(url)
+            stops.stop_under_load(
+                url,
+                asks,
+                lambda: run(engine, "kill", "--signal=TERM", name),
+                lambda: int(run(engine, "wait", name)),
+            )
+        finally:
+            subprocess.run([engine, "rm", "--force", name], capture_output=True)
+    stops.record(record, times, "in a container")
+
+
+def await_answer(url: httpx.URL) -> None:
+    while True:
+        try:
+            httpx.get(f"{url}/health/ready").raise_for_status()
+        except httpx.TransportError:
+            time.sleep(0.05)
+        else:
+            return
 
 
 @pytest.mark.parametrize("signals", [["SIGTERM", "SIGTERM"], ["SIGTERM", "SIGINT"], ["SIGINT"]], ids=", ".join)
