@@ -74,6 +74,7 @@ def no_requests() -> Iterator[tuple[str, bytes]]:
     yield "a line that ends in LF", _post("X-Note: a\nContent-Length: 0", LENGTH, body=HIDDEN)
     yield "a head that ends in LF", _post(LENGTH, body=b"")[:-2] + b"\n" + HIDDEN
     yield "a header without a colon", _post("Content-Length", LENGTH, body=HIDDEN)
+    yield "a tunnel", request("CONNECT here:80 HTTP/1.1", LENGTH, body=HIDDEN)
     yield from _wrong_chunks()
 
 
@@ -126,5 +127,4 @@ def last_requests() -> Iterator[tuple[str, bytes]]:
         yield f"{line} with a body", _post("Connection: Upgrade", line, LENGTH, body=HIDDEN)
         yield f"{line} of a piece", _post("Connection: Upgrade", line, LENGTH, body=HIDDEN, path="/genre")
         yield f"{line} with GET", request("GET /health/live HTTP/1.1", "Connection: Upgrade", line, LENGTH, body=HIDDEN)
-    yield "CONNECT", request("CONNECT here:80 HTTP/1.1", LENGTH, body=HIDDEN)
-    yield "CONNECT to a path", request("CONNECT /genre HTTP/1.1", body=HIDDEN)
+    yield "a tunnel to a path", request("CONNECT /genre HTTP/1.1", body=HIDDEN)

@@ -96,7 +96,7 @@ def misplaced() -> Iterator[bytes]:
     ):  # fmt: skip
         for value in (KEY, f"Basic {KEY}", f"Bearer {KEY}, {KEY}", f"\xff{KEY}", f"a\x00{KEY}", f"{KEY}\r\n {KEY}"):
             for path in ("/genre", "/genre/batch", "/v2/models/genre/infer"):
-                lines = [json[0], f"{name}: {value}"] + ([json[1]] if name != "Content-Length" else [])
+                lines = [f"{name}: {value}", *(line for line in json if not line.startswith(f"{name}:"))]
                 yield request(f"POST {path} HTTP/1.1", f"X-API-Key: {KEY}", *lines, body=PIECE)
             yield request("OPTIONS /genre HTTP/1.1", "Origin: https://page.example", f"{name}: {value}")
     for body in (
