@@ -88,7 +88,12 @@ class Settings(BaseSettings):
         ),
     ] = 1000
     request_timeout: Annotated[
-        float, Field(gt=0, allow_inf_nan=False, description="Seconds within which a body must have arrived.")
+        float,
+        Field(
+            gt=0,
+            allow_inf_nan=False,
+            description="Seconds within which a head, then its body, must have come, and a reply been taken.",
+        ),
     ] = 30.0
     drain_seconds: Annotated[
         float,

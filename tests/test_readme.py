@@ -28,6 +28,7 @@ RUN_ELSEWHERE = {
     "make train",
     "make image",
     ".venv/bin/python -m training --help",
+    ".venv/bin/python -m service --help",
     "podman run --rm --read-only --cap-drop=all -p 8000:8000 music-origin",
 }
 
