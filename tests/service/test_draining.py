@@ -1,12 +1,14 @@
 import signal
 import socket
 import time
+from pathlib import Path
 
 import pytest
 
 from service.draining import take_all, take_no_connection
 from service.schemas import EXAMPLE_FEATURES
-from tests.conftest import RunServer, problem
+from tests.conftest import RunServer, module, problem
+from tests.service.door_requests import read_reply, request
 
 
 def test_not_ready_once_told_to_stop_and_still_answering(run_server: RunServer) -> None:
@@ -20,7 +22,9 @@ def test_not_ready_once_told_to_stop_and_still_answering(run_server: RunServer) 
         assert reply.status_code == 503
         assert reply.json() == {"ready": False, "live": True, "error": "The service is about to stop."}
         server.client.get("/health/live").raise_for_status()
-        server.client.post("/genre", json={"features": EXAMPLE_FEATURES}).raise_for_status()
+        for path in ("/genre", "/north-of-20?network=hidden"):
+            reply = server.client.post(path, json={"features": EXAMPLE_FEATURES}).raise_for_status()
+            assert reply.headers["connection"] == "close"
         assert server.process.poll() is None
         server.process.wait(timeout=30)
     assert "Finished server process" in server.log.read_text()
@@ -53,3 +57,20 @@ def test_no_connection_begins_and_those_that_have_go_on(family: socket.AddressFa
                     assert served.recv(1) == b"x"
         take_all(listener.fileno())
         socket.create_connection(address).close()
+
+
+def test_connection_that_has_begun_may_ask_once(run_server: RunServer, tmp_path: Path) -> None:
+    patient = module(
+        tmp_path, "import service.draining\nfrom service.app import app\nservice.draining.LAST_SECONDS = 60\n"
+    )
+    with run_server(**patient) as server:
+        address = (server.client.base_url.host, server.client.base_url.port or 80)
+        with socket.create_connection(address, timeout=30) as connection:
+            server.client.get("/health/live")  # by now that connection is accepted
+            server.process.terminate()
+            time.sleep(0.5)
+            connection.sendall(request())
+            status, headers, _ = read_reply(connection)
+        assert status == 200
+        assert ("connection", "close") in headers
+        assert server.process.wait(timeout=30) == 0
