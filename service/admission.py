@@ -71,10 +71,6 @@ class Admission:
         for timeout in self._bodies:
             timeout.reschedule(min(timeout.when() or last, last))
 
-    def close(self) -> None:
-        """Leaves what waits for its turn."""
-        self._thread.shutdown(wait=False, cancel_futures=True)
-
 
 def _turn_away(detail: str) -> NoReturn:
     raise HTTPException(HTTPStatus.TOO_MANY_REQUESTS, detail, {"Retry-After": "1"})

@@ -122,7 +122,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             """Gives requests to come the new models; each that is under way has taken its own from here."""
             service.shared_state.update(bundle=models.bundle, pieces=models.pieces)
 
-        with drain.at_sigterm(), reloading.going_on(swap, metrics), closing(admission), closing(ledger):
+        with drain.at_sigterm(), reloading.going_on(swap, metrics), closing(ledger):
             yield {
                 "settings": settings,
                 "bundle": bundle,

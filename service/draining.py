@@ -14,6 +14,7 @@ from typing import Any
 
 import uvicorn
 
+ACCEPTING_SECONDS = 0.05  # for the connections that wait already to be taken
 LAST_SECONDS = 1.0  # for what has begun to become whole, once no connection is taken any more
 ENDING_SECONDS = 1.0  # for the process to end after that, which takes a third of it on a machine with time
 
@@ -65,7 +66,7 @@ class Drain:
         if parent_process() is None:  # workers share their sockets, and the others may go on
             for listener in [listener for each in server.servers for listener in each.sockets]:
                 take_no_connection(listener.fileno())
-        await asyncio.sleep(LAST_SECONDS / 20)  # in which those that wait already are taken
+        await asyncio.sleep(ACCEPTING_SECONDS)
         with suppress(TimeoutError):
             async with asyncio.timeout(LAST_SECONDS):
                 while awaited := [*filter(_is_awaited, server.server_state.connections)]:

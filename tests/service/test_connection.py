@@ -1,6 +1,7 @@
 import json
 import select
 import socket
+import struct
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -56,7 +57,7 @@ def test_what_is_no_http_is_told_so(server: Server, sent: bytes, detail: str) ->
 
 
 def test_refusal_is_logged_once_under_the_id_that_it_has(server: Server) -> None:
-    bad_chunk = HEAD.replace(b"mine", b"bad-chunk") + b"Transfer-Encoding: chunked\r\n\r\nx"
+    bad_chunk = HEAD.replace(b"X-Request-ID: mine\r\n", b"") + b"Transfer-Encoding: chunked\r\n\r\nx"
     for sent, path in ((b"\x00", ""), (bad_chunk, "/genre")):
         with connect(server) as connection:
             connection.sendall(sent)
@@ -141,3 +142,13 @@ def test_reply_that_is_not_read_is_given_up(server: Server) -> None:
         reset = select.poll()
         reset.register(connection, select.POLLHUP | select.POLLERR)
         assert reset.poll(30_000)
+
+
+def test_client_that_goes_away_with_replies_to_come_is_no_failure(server: Server) -> None:
+    """A failure would be in the log, which is looked at when the server has ended."""
+    with connect(server) as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        connection.sendall(10 * request(b"", line="GET /docs/assets/swagger-ui-bundle.js HTTP/1.1"))
+        assert connection.recv(2**16)
+    while not any(line.get("path", "").endswith("bundle.js") for line in server.lines()):
+        time.sleep(0.01)

@@ -1,6 +1,8 @@
+import json
 import signal
 import socket
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -74,3 +76,29 @@ def test_connection_that_has_begun_may_ask_once(run_server: RunServer, tmp_path:
         assert status == 200
         assert ("connection", "close") in headers
         assert server.process.wait(timeout=30) == 0
+
+
+SLOW_BATCHES = """
+import time
+from service.admission import Admission
+from service.app import app
+
+run_large = Admission.run_large
+
+async def run_slowly(self, answer):
+    return await run_large(self, lambda: time.sleep(2) or answer())
+
+Admission.run_large = run_slowly
+"""
+
+
+def test_batches_that_wait_for_their_turn_are_left_when_it_ends_at_once(run_server: RunServer, tmp_path: Path) -> None:
+    batch = request(json.dumps({"features": [[0.1] * 68] * 500}).encode(), line="POST /genre/batch HTTP/1.1")
+    with run_server(may_fail=True, **module(tmp_path, SLOW_BATCHES)) as server, ExitStack() as stack:
+        address = (server.client.base_url.host, server.client.base_url.port or 80)
+        for _ in range(30):
+            stack.enter_context(socket.create_connection(address)).sendall(batch)
+        while "music_origin_requests_in_flight 31.0" not in server.client.get("/metrics").text:
+            time.sleep(0.01)
+        server.process.send_signal(signal.SIGINT)
+        server.process.wait(timeout=30)

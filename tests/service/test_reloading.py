@@ -87,12 +87,17 @@ service.reloading.load_models = lambda path: load(path) if path.stat().st_size >
     assert "ZeroDivisionError" in line["exception"]
 
 
-def test_watched_bundle_needs_no_signal(run_server: RunServer, path: Path, other_bundle: ModelBundle) -> None:
-    with run_server(MUSIC_ORIGIN_BUNDLE=str(path), MUSIC_ORIGIN_WATCH="true") as server:
+def test_watched_bundle_needs_no_signal(
+    run_server: RunServer, path: Path, tmp_path: Path, other_bundle: ModelBundle
+) -> None:
+    often = "import service.reloading\nfrom service.app import app\nservice.reloading.LOOK_SECONDS = 0.05\n"
+    watched = {"MUSIC_ORIGIN_BUNDLE": str(path), "MUSIC_ORIGIN_WATCH": "true"}
+    with run_server(**watched, **module(tmp_path, often)) as server:
         path.unlink()
         wait_until(lambda: reloads(server, "refused") == 1)
         save_bundle(other_bundle, path)
         wait_until(lambda: version(server) == other_bundle.version)
+        time.sleep(0.5)  # in which the file is looked at again and again
         assert (reloads(server, "refused"), reloads(server, "done")) == (1, 1)
 
 
