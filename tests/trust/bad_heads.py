@@ -12,6 +12,7 @@ from tests.trust.wire import request
 
 WITHOUT_BODY = ("/health/live", "/model", "/genres", "/openapi.json", "/docs", "/", "/nowhere", "/v2/nowhere", "/v2")
 TOKENS = "abcXYZ019-_.~%/\\?#&=;:,+*'\"()[]{}<>|^`@! \x00\x01\t\x7f\x80\xff"
+FILES = ("/model/plots/a.png", f"/model/plots/{'a' * 300}.png", "/docs/assets/a.js", f"/docs/assets/{'a' * 300}.js")
 LENGTHS = (
     b"Content-Length: -", b"Content-Length: 0x", b"Content-Length: 1\r\nContent-Length: ", b"Content-Length : ",
     b" Content-Length: ",
@@ -55,7 +56,7 @@ def random_headers(draw: Draw) -> Bad:
 
 def random_path(draw: Draw) -> Bad:
     """A path or a query that is none, in characters that a request's line may have."""
-    known = draw.choice((*PIECES, *BATCHES, *TENSORS, *WITHOUT_BODY, "/model/plots/a.png", "/docs/assets/a.js"))
+    known = draw.choice((*PIECES, *BATCHES, *TENSORS, *WITHOUT_BODY, *FILES))
     piece = draw.choice((
         "%00", "%ff", "%", "%zz", "//", "/../", "/%2e%2e/%2e%2e/etc/passwd", "?", "??", "?network=", "?top=1e9",
         "?top=-1", f"?top={'9' * 5000}", "?network=%ff", "?calibrated=1", "&" * 300, "/" * 300, "é", "#", "?#", ";",

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 BOUND = 4.5  # beyond which dudect calls times different
+AT_A_TIME = 500
 KEPT = 90  # the per cent of all times that are kept, the shortest: the others are the machine's
 
 
@@ -25,24 +26,32 @@ def welch(samples: Sequence[tuple[int, int]]) -> tuple[float, float]:
 def measure(call: Callable[[bytes], object], right: bytes, count: int) -> list[tuple[int, int]]:
     """The nanoseconds of so many calls, each with what is wrong in its first byte (kind 0) or its last (kind 1).
 
-    Which it is, is drawn anew each time, and each time it is made anew in the same way: it is not to matter where in
-    memory it lies. What would be collected as garbage meanwhile is let lie.
+    Which it is, is drawn anew each time. As dudect does it, inputs are made beforehand, many at a time, so that nothing
+    between the calls depends on their kind. What would be collected as garbage meanwhile is let lie.
     """
-    draw = random.Random(count)
-    samples = []
+    draw = random.Random()
+    samples: list[tuple[int, int]] = []
     gc.disable()
     try:
-        for _ in range(count):
-            kind = draw.randrange(2)
-            wrong = bytearray(right)
-            wrong[-kind] ^= 1 << draw.randrange(3)  # it stays a visible character
-            given = bytes(wrong)
-            started = time.perf_counter_ns()
-            call(given)
-            samples.append((kind, time.perf_counter_ns() - started))
+        while len(samples) < count:
+            kinds = [draw.randrange(2) for _ in range(min(AT_A_TIME, count - len(samples)))]
+            inputs = [_wrong(right, -kind, draw) for kind in kinds]
+            times = []
+            for given in inputs:
+                started = time.perf_counter_ns()
+                call(given)
+                times.append(time.perf_counter_ns() - started)
+            samples += zip(kinds, times, strict=True)
     finally:
         gc.enable()
     return samples
+
+
+def _wrong(right: bytes, place: int, draw: random.Random) -> bytes:
+    """The same with another byte there, which is a visible character too."""
+    wrong = bytearray(right)
+    wrong[place] ^= 1 << draw.randrange(3)
+    return bytes(wrong)
 
 
 def rounds_of(call: Callable[[bytes], object], right: bytes, count: int) -> tuple[float, str]:
