@@ -19,5 +19,4 @@ USER 10001:10001
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=3s --start-period=5s \
     CMD ["python", "-c", "from urllib.request import urlopen; urlopen('http://127.0.0.1:8000/health/ready', timeout=2)"]
-# A large batch takes less than a second, and some may wait; docker stop kills after ten.
 CMD ["python", "-m", "service", "--host", "0.0.0.0", "--port", "8000"]

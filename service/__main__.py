@@ -1,7 +1,9 @@
 """The service as it is shipped: `python -m service`."""
 
 import argparse
+import signal
 import sys
+from contextlib import suppress
 
 import uvicorn
 from uvicorn.config import STARTUP_FAILURE
@@ -13,6 +15,8 @@ from service.workers import Supervisor
 
 def main() -> None:
     """Serves until it is told to stop."""
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the service is there to load its models anew
     options = vars(arguments().parse_args())
     try:
         drain_seconds = read_settings().drain_seconds
@@ -22,6 +26,7 @@ def main() -> None:
     config = uvicorn.Config(
         "service.app:app",
         http="service.door:Door",
+        ws="none",
         log_config=logs.configuration(),
         access_log=False,
         server_header=False,
@@ -32,7 +37,8 @@ def main() -> None:
         started = Supervisor(config, config.bind_socket(), drain_seconds).run()
     else:
         server = uvicorn.Server(config)
-        server.run()
+        with suppress(KeyboardInterrupt):
+            server.run()
         started = server.started
     sys.exit(0 if started else STARTUP_FAILURE)
 
@@ -49,7 +55,10 @@ def arguments() -> argparse.ArgumentParser:
         "--timeout-keep-alive", type=positive, default=5, help="seconds after which an idle connection is closed"
     )
     parser.add_argument(
-        "--timeout-graceful-shutdown", type=positive, default=8, help="seconds after which a stop cuts requests off"
+        "--timeout-graceful-shutdown",
+        type=positive,
+        default=8,  # a large batch takes less than one, and some may wait; docker stop kills after ten
+        help="seconds after which a stop cuts requests off",
     )
     return parser
 

@@ -11,7 +11,7 @@ from fastapi import Response
 from starlette.exceptions import HTTPException
 
 MAX_WAITING = 32  # large bodies, each of which is held meanwhile
-LAST_SECONDS = 1.0
+LAST_SECONDS = 1.0  # for what has begun to become whole, once the service is to stop
 
 
 class Admission:

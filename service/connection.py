@@ -1,19 +1,15 @@
 """One connection, as uvicorn serves it, with what uvicorn has no defence against.
 
-That is whoever keeps the service waiting: for the rest of a head, for the rest of a body, or to take a reply; a head
-without measure; and what is no HTTP, which is told so as every other error is.
+That is a client that keeps the service waiting: for the rest of a head, for the rest of a body, or to take a reply;
+heads without measure, and requests without number; and what is no HTTP, which is told so as every other error is.
 """
 
-import os
-import socket
-import struct
 import sys
 import time
 from asyncio import BaseTransport, TimerHandle, Transport
 from collections.abc import Sequence
 from enum import Enum, auto
 from http import HTTPStatus
-from selectors import EVENT_READ, DefaultSelector
 from typing import cast
 
 from fastapi import Request
@@ -24,9 +20,15 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from service.ledger import Answered
 from service.observation import headers_of_every_reply, new_request_id, sane_request_id
 from service.problems import problem
+from service.sockets import is_readable, reset_when_closed
 from service.state import State
 
 MAX_HEAD_BYTES = 2**16
+MAX_PIPELINED = 64
+TOO_LARGE = (
+    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+    f"The head of a request, or what else goes with its body, must have at most {MAX_HEAD_BYTES} bytes.",
+)
 LENIENCE = 1.0  # seconds, in which it is first of all for the endpoint to refuse a body that is late
 
 
@@ -36,11 +38,14 @@ class Receiving(Enum):
     NOTHING = auto()
     HEAD = auto()
     BODY = auto()
-    REFUSED = auto()  # whatever it is, it is not looked at
 
 
 class HeadTooLargeError(Exception):
     """A head has more than MAX_HEAD_BYTES."""
+
+
+class TooManyRequestsError(Exception):
+    """More than MAX_PIPELINED requests wait for their turn."""
 
 
 class ReplyTransport:
@@ -57,8 +62,10 @@ class Connection(HttpToolsProtocol):
 
     receiving = Receiving.NOTHING
     receiving_since = 0.0
+    deaf = False  # whether what comes is dropped
+    idle_since = 0.0  # when there was last a reply that uvicorn does not know of
     unread_since = 0.0  # since when the client does not take its reply, if it does not
-    head_bytes = 0
+    unparsed_bytes = 0  # that have come since the parser last told of anything
     watch: TimerHandle | None = None
     cycles: Sequence[RequestResponseCycle] = ()  # the latest, and those before it that are under way
 
@@ -85,39 +92,52 @@ class Connection(HttpToolsProtocol):
             self._look_again_in(self.state["settings"].request_timeout)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Ends that."""
+        """Ends the watch, and all requests that are under way."""
         if self.watch:
             self.watch.cancel()
         self._disconnect()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Parses what has come."""
-        if self.receiving is Receiving.REFUSED:
+        """Parses what has come, if it comes to something."""
+        if self.deaf:
             return
+        self.unparsed_bytes += len(data)
+        seen = self.unparsed_bytes
         super().data_received(data)
-        if self.receiving is Receiving.HEAD:
-            self.head_bytes += len(data)
-            if self.head_bytes > MAX_HEAD_BYTES:
-                self._refuse(*_too_large())
+        if self.unparsed_bytes == seen > MAX_HEAD_BYTES:
+            self._refuse(*TOO_LARGE)
 
     def on_message_begin(self) -> None:
         """Is told by the parser that a request begins."""
-        self.receiving, self.receiving_since, self.head_bytes = Receiving.HEAD, time.perf_counter(), 0
+        if len(self.pipeline) >= MAX_PIPELINED:
+            raise TooManyRequestsError
+        self.receiving, self.receiving_since, self.unparsed_bytes = Receiving.HEAD, time.perf_counter(), 0
         super().on_message_begin()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Is told by the parser of a header; one that follows the body is none that anybody reads."""
+        if self.receiving is Receiving.HEAD:
+            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         """Is told by the parser that a head is whole."""
-        if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > MAX_HEAD_BYTES:
+        if len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers) > MAX_HEAD_BYTES:
             raise HeadTooLargeError
+        self.scope["state"]["pipeline"] = self.pipeline
         super().on_headers_complete()
-        self.receiving, self.receiving_since = Receiving.BODY, time.perf_counter()
         self.cycle.transport = cast(Transport, ReplyTransport(self))
         self.cycles = [*(cycle for cycle in self.cycles if not cycle.response_complete), self.cycle]
+        self.receiving, self.receiving_since, self.unparsed_bytes = Receiving.BODY, time.perf_counter(), 0
+
+    def on_body(self, body: bytes) -> None:
+        """Is told by the parser of a part of a body."""
+        self.unparsed_bytes = 0
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
         """Is told by the parser that a request is whole."""
-        self.receiving = Receiving.NOTHING
+        self.receiving, self.unparsed_bytes = Receiving.NOTHING, 0
         super().on_message_complete()
 
     def pause_writing(self) -> None:
@@ -132,44 +152,62 @@ class Connection(HttpToolsProtocol):
 
     def shutdown(self) -> None:
         """Ends the connection after its last reply: now, unless more has come meanwhile."""
-        if not (self.answered and _is_readable(self.transport)):
+        if not (self.answered and is_readable(self._descriptor)):
             super().shutdown()
 
     def end(self) -> None:
-        """Closes after the reply; if more is still to come, only after a moment in which that is read and dropped.
+        """Closes after the reply; if more is still to come, only after a moment in which that is dropped.
 
         Closed on what nobody has read, the connection would be reset, and the reply might be lost.
         """
-        if self.receiving is Receiving.NOTHING or self.transport.is_closing():
+        self.pipeline.clear()
+        if (self.receiving is Receiving.NOTHING and not self.deaf) or self.transport.is_closing():
             self.transport.close()
         else:
-            self.receiving = Receiving.REFUSED
+            self.deaf = True
             self.transport.write_eof()
             self.loop.call_later(LENIENCE, self.transport.close)
 
     def send_400_response(self, msg: str) -> None:
         """Refuses what the parser has failed on."""
         error = sys.exception()
-        if isinstance(error, HttpParserCallbackError):
-            too_large = isinstance(error.__context__, HeadTooLargeError)
-            refusal = _too_large() if too_large else (HTTPStatus.BAD_REQUEST, "The target of the request is no path.")
-        else:
+        if not isinstance(error, HttpParserCallbackError):
             refusal = HTTPStatus.BAD_REQUEST, f"This is no HTTP request: {error or msg}."
+        elif isinstance(error.__context__, HeadTooLargeError):
+            refusal = TOO_LARGE
+        else:
+            refusal = HTTPStatus.BAD_REQUEST, "The target of the request is no path."
         self._refuse(*refusal)
 
+    def _should_upgrade(self) -> bool:
+        return False  # to nothing: what asks for it is answered as what does not
+
+    def _unsupported_upgrade_warning(self) -> None:
+        pass
+
     def _refuse(self, status: HTTPStatus, detail: str) -> None:
-        """Sends an error and no more, unless a reply to an earlier request is still to come: then that is the last."""
+        """Sends an error as the last reply, unless others are still to come: then the last of them is that."""
         cycle = self.cycle
-        if self.receiving is Receiving.BODY and not self.pipeline and not cycle.response_started:
-            cycle.disconnected = True  # its endpoint waits for the rest, takes note, and has no reply to give any more
-            cycle.message_event.set()
-        elif cycle is not None and not cycle.response_complete:
-            cycle.keep_alive = False
+        is_replied_to = self.receiving is Receiving.BODY and not self.pipeline  # before it is whole
+        if self.deaf:
             return
-        if not self.transport.is_closing():
-            self.transport.write(self._refusal(status, detail))
-            self.receiving = Receiving.REFUSED
+        if is_replied_to and cycle.response_complete:
             self.end()
+        elif is_replied_to and not cycle.response_started:
+            cycle.disconnected = True  # its endpoint takes note, and has no reply to give any more
+            cycle.message_event.set()
+            self._end_with(self._refusal(status, detail))
+        elif cycle and not cycle.response_complete:
+            cycle.keep_alive = False
+            self.deaf = True
+        else:
+            self._end_with(self._refusal(status, detail))
+
+    def _end_with(self, reply: bytes) -> None:
+        self.deaf = True
+        if not self.transport.is_closing():
+            self.transport.write(reply)
+        self.end()
 
     def _refusal(self, status: HTTPStatus, detail: str) -> bytes:
         request_id = sane_request_id(self.headers or ()) or new_request_id()
@@ -199,9 +237,9 @@ class Connection(HttpToolsProtocol):
         """Cuts the connection off if its client has kept the service waiting for too long."""
         patience, now = self.state["settings"].request_timeout, time.perf_counter()
         left = self._waiting_since(now) + patience - now
+        self._look_again_in(left if left > 0 else patience)
         if left <= 0:
             self._cut_off(patience)
-        self._look_again_in(left if left > 0 else patience)
 
     def _waiting_since(self, now: float) -> float:
         """Since when the service waits for the client. Between two requests a timer of uvicorn's runs instead."""
@@ -211,33 +249,21 @@ class Connection(HttpToolsProtocol):
             return self.unread_since
         if self.receiving is not Receiving.NOTHING:
             return self.receiving_since + (LENIENCE if self.receiving is Receiving.BODY else 0)
-        return self.receiving_since if self.answered and self.timeout_keep_alive_task is None else now
+        idle = self.answered and self.timeout_keep_alive_task is None
+        return max(self.receiving_since, self.idle_since) if idle else now
 
     def _cut_off(self, patience: float) -> None:
-        if self.unread_since or self.receiving is Receiving.REFUSED:
+        if self.unread_since:
             self._disconnect()
-            _reset(self.transport)
-        elif self.answered or (self.receiving is Receiving.BODY and self.cycle.response_complete):
+            reset_when_closed(self._descriptor)
+            self.transport.abort()
+        elif self.answered:
             self.transport.close()
         else:
             what = "head" if self.receiving is Receiving.HEAD else "body"
             self._refuse(HTTPStatus.REQUEST_TIMEOUT, f"The {what} must arrive within {patience:g} seconds.")
 
-
-def _too_large() -> tuple[HTTPStatus, str]:
-    detail = f"The head of a request must have at most {MAX_HEAD_BYTES} bytes."
-    return HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, detail
-
-
-def _reset(transport: Transport) -> None:
-    """Closes a connection for good; the system would go on offering what was written to a client that takes none."""
-    with socket.socket(fileno=os.dup(transport.get_extra_info("socket").fileno())) as same:
-        same.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    transport.abort()
-
-
-def _is_readable(transport: BaseTransport) -> bool:
-    """Whether bytes have come that nobody has looked at yet."""
-    with DefaultSelector() as selector:
-        selector.register(transport.get_extra_info("socket").fileno(), EVENT_READ)
-        return bool(selector.select(0))
+    @property
+    def _descriptor(self) -> int:
+        descriptor: int = self.transport.get_extra_info("socket").fileno()
+        return descriptor

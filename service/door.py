@@ -90,7 +90,6 @@ class Door(Connection):
     begun = b""  # a request whose body has not come yet
     patience: TimerHandle | None = None  # with it, that is waited for
     started: float
-    idle_since = 0.0  # when the door has last replied
 
     @property
     def answered(self) -> bool:
@@ -185,6 +184,7 @@ class Door(Connection):
         earlier = self.cycle
         return (
             self.receiving is Receiving.NOTHING
+            and not self.deaf
             and (earlier is None or earlier.response_complete)
             and not self.flow.write_paused
             and self.limit_concurrency is None

@@ -1,10 +1,7 @@
 """How the service stops: not ready from SIGTERM on, and gone once all that has come is answered."""
 
 import asyncio
-import os
 import signal
-import socket
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -14,13 +11,11 @@ from typing import Any
 
 import uvicorn
 
-ACCEPTING_SECONDS = 0.05  # for the connections that wait already to be taken
-LAST_SECONDS = 1.0  # for what has begun to become whole, once no connection is taken any more
-ENDING_SECONDS = 1.0  # for the process to end after that, which takes a third of it on a machine with time
+from service.admission import LAST_SECONDS
+from service.sockets import take_all, take_no_connection
 
-# Linux drops packets that have fewer hops left than it is told (RFC 5082), and nearly none sets out with this many.
-IP_MINTTL, IPV6_MINHOPCOUNT = 21, 73
-MOST_HOPS = 255
+ACCEPTING_SECONDS = 0.05  # for the connections that wait already to be taken
+ENDING_SECONDS = 1.0  # for the process to end after that, which takes a third of it on a machine with time
 
 
 class Drain:
@@ -62,6 +57,13 @@ class Drain:
 
     async def _drain(self, server: uvicorn.Server) -> None:
         await asyncio.sleep(max(0.0, self._seconds - LAST_SECONDS - ENDING_SECONDS))
+        try:
+            await self._finish(server)
+        finally:
+            server.should_exit = True
+
+    async def _finish(self, server: uvicorn.Server) -> None:
+        """Takes no more connections, and waits a moment for what has begun."""
         self._before_last()
         if parent_process() is None:  # workers share their sockets, and the others may go on
             for listener in [listener for each in server.servers for listener in each.sockets]:
@@ -73,29 +75,6 @@ class Drain:
                     for connection in awaited:
                         take_all(connection.transport.get_extra_info("socket").fileno())
                     await asyncio.sleep(0.01)
-        server.should_exit = True
-
-
-def take_no_connection(listener: int) -> None:
-    """Lets no further connection begin with this socket, and leaves alone those that have.
-
-    Closing it would reset connections that it has and that nobody has accepted yet, with the requests in them. What was
-    just beginning has inherited this: `take_all` undoes it.
-    """
-    _take_from(listener, MOST_HOPS)
-
-
-def take_all(connection: int) -> None:
-    """Lets this socket hear everybody again."""
-    _take_from(connection, 0)
-
-
-def _take_from(descriptor: int, least_hops_left: int) -> None:
-    if sys.platform == "linux":
-        with socket.socket(fileno=os.dup(descriptor)) as same:
-            for level, name in ((socket.IPPROTO_IP, IP_MINTTL), (socket.IPPROTO_IPV6, IPV6_MINHOPCOUNT)):
-                with suppress(OSError):  # it is of the other family
-                    same.setsockopt(level, name, least_hops_left)
 
 
 def _is_awaited(connection: Any) -> bool:

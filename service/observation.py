@@ -36,8 +36,8 @@ class Observation:
         request_id = sane_request_id(scope["headers"]) or state.get("request_id", "").encode() or new_request_id()
         state["request_id"] = request_id.decode()
         headers = headers_of_every_reply(request_id, state.get("bundle"))
-        # After an Upgrade, uvicorn would take this request's body for the next request.
-        if any(name == b"upgrade" for name, _ in scope["headers"]):
+        # After these, uvicorn would take this request's body for the next request.
+        if scope["method"] == "CONNECT" or any(name == b"upgrade" for name, _ in scope["headers"]):
             headers.append((b"connection", b"close"))
         status, complete, cancelled = 0, False, False
 
@@ -46,7 +46,8 @@ class Observation:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 message["headers"] = [*message["headers"], *headers]
-                if "drain" in state and state["drain"].begun:  # the client is to go elsewhere
+                # The client is to go elsewhere, once it has all replies to what it has asked already.
+                if "drain" in state and state["drain"].begun and not state.get("pipeline"):
                     message["headers"].append((b"connection", b"close"))
             complete = message["type"] == "http.response.body" and not message.get("more_body", False)
             await send(message)

@@ -9,7 +9,9 @@ import time
 from uvicorn.config import STARTUP_FAILURE, Config
 from uvicorn.supervisors.multiprocess import Process
 
-from service.draining import ENDING_SECONDS, LAST_SECONDS, take_no_connection
+from service.admission import LAST_SECONDS
+from service.draining import ENDING_SECONDS
+from service.sockets import take_no_connection
 
 LOOK_SECONDS = 0.1
 AGAIN_SECONDS = 1.0  # after which a worker that could not start is tried again

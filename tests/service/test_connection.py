@@ -1,14 +1,17 @@
 import json
+import resource
 import select
 import socket
 import struct
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from service.connection import MAX_HEAD_BYTES
+from service.connection import MAX_HEAD_BYTES, MAX_PIPELINED
 from tests.conftest import WITH_DOOR, RunServer, Server
 from tests.service.door_requests import PIECE, read_reply, request
 
@@ -86,7 +89,7 @@ def test_head_that_never_ends_is_refused_however_it_comes(server: Server) -> Non
     with connect(server) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection.sendall(b"GET / HTTP/1.1\r\nX: ")
-        for _ in range(MAX_HEAD_BYTES // 2**12):
+        for _ in range(MAX_HEAD_BYTES // 2**12 + 2):
             connection.sendall(b"x" * 2**12)
             time.sleep(0.001)
         last_problem(connection, 431)
@@ -152,3 +155,104 @@ def test_client_that_goes_away_with_replies_to_come_is_no_failure(server: Server
         assert connection.recv(2**16)
     while not any(line.get("path", "").endswith("bundle.js") for line in server.lines()):
         time.sleep(0.01)
+
+
+CHUNKED = HEAD.replace(b"X-Request-ID: mine\r\n", b"") + b"Transfer-Encoding: chunked\r\n\r\n"
+TO_NOBODY = CHUNKED.replace(b"/genre", b"/nowhere")
+
+
+@pytest.mark.parametrize("sent", [b"X: " + b"x" * 2**20, b"x: y\r\n" * 2**18], ids=["one", "many"])
+@pytest.mark.parametrize("head", [CHUNKED, TO_NOBODY], ids=["read", "not read"])
+def test_trailers_without_measure_are_not_kept(server: Server, head: bytes, sent: bytes) -> None:
+    with connect(server) as connection:
+        connection.sendall(head + b"1\r\n{\r\n0\r\n")
+        with suppress(ConnectionError):
+            connection.sendall(sent)
+        with suppress(ConnectionError):
+            while connection.recv(2**16):
+                pass
+
+
+def test_many_requests_at_once_hold_up_nobody_and_close(server: Server) -> None:
+    """Those before the limit are answered, and the last of them says that there is to be no more."""
+    with connect(server) as connection:
+        connection.sendall(14_000 * b"GET /health/live HTTP/1.1\r\n\r\n")
+        replies = [read_reply(connection)]
+        while ("connection", "close") not in replies[-1][1]:
+            replies.append(read_reply(connection))
+        assert connection.recv(1) == b""
+    assert MAX_PIPELINED < len(replies) < 2 * MAX_PIPELINED
+    assert {status for status, *_ in replies} == {200}
+
+
+def test_requests_behind_the_last_reply_are_left(server: Server) -> None:
+    last = b"GET /health/live HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"
+    with connect(server) as connection:
+        connection.sendall(last + request(line="GET /health/live HTTP/1.1") + HEAD + b"Content-Length: 10\r\n\r\n{")
+        status, headers, _ = read_reply(connection)
+        assert (status, dict(headers)["connection"]) == (200, "close")
+        assert connection.recv(1) == b""
+
+
+def test_request_gets_one_reply_whatever_follows(server: Server) -> None:
+    with connect(server) as connection:
+        connection.sendall(TO_NOBODY + b"3\r\nabc\r\n")
+        assert read_reply(connection)[0] == 404
+        connection.sendall(b"zz\r\n")
+        assert connection.recv(2**16) == b""
+
+
+def test_bodies_do_not_count_as_heads(server: Server) -> None:
+    batch = request(json.dumps({"features": [[0.1] * 68] * 400}).encode(), line="POST /genre/batch HTTP/1.1")
+    after = request(line="GET /health/live HTTP/1.1")
+    with connect(server) as connection:
+        connection.sendall(batch + after[:20])
+        time.sleep(0.1)
+        connection.sendall(after[20:])
+        assert [read_reply(connection)[0] for _ in range(2)] == [200, 200]
+
+
+@pytest.mark.parametrize("before", [b"", request(), request(line="GET /health/live HTTP/1.1")])
+def test_upgrade_is_answered_as_if_not_asked_for(server: Server, before: bytes) -> None:
+    upgrade = b"GET /health/live HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+    with connect(server) as connection:
+        connection.sendall(before)
+        if before:
+            assert read_reply(connection)[0] == 200
+        connection.sendall(upgrade)
+        assert read_reply(connection)[0] == 200
+
+
+def test_client_of_many_pieces_is_idle_since_the_last(server: Server) -> None:
+    """Although lines between its requests stop the timer that uvicorn sets."""
+    with connect(server) as connection:
+        for _ in range(6):
+            connection.sendall(request() + b"\r\n")
+            assert read_reply(connection)[0] == 200
+            time.sleep(TIMEOUT / 3)
+
+
+def test_connections_are_cut_off_and_ended_though_no_file_may_be_opened(run_server: RunServer) -> None:
+    with run_server(MUSIC_ORIGIN_REQUEST_TIMEOUT=str(TIMEOUT)) as server, ExitStack() as stack:
+        descriptors = Path(f"/proc/{server.process.pid}/fd")
+        files = len([*descriptors.iterdir()])
+        resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, (files + 20, files + 20))
+
+        def ask(times: int) -> None:
+            connection = stack.enter_context(socket.socket())
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            connection.connect((str(server.client.base_url.host), server.client.base_url.port or 80))
+            connection.sendall(times * request(b"", line="GET /docs/assets/redoc.standalone.js HTTP/1.1"))
+
+        for _ in range(10):
+            ask(10)
+        while len([*descriptors.iterdir()]) < files + 20:
+            with suppress(ConnectionError):
+                ask(0)
+        while len([*descriptors.iterdir()]) > files + 10:
+            time.sleep(0.01)
+        while len([*descriptors.iterdir()]) < files + 20:
+            with suppress(ConnectionError):
+                ask(0)
+        server.process.terminate()
+        assert server.process.wait(timeout=30) == 0

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from service.draining import take_all, take_no_connection
 from service.schemas import EXAMPLE_FEATURES
+from service.sockets import take_all, take_no_connection
 from tests.conftest import RunServer, module, problem
 from tests.service.door_requests import read_reply, request
 
