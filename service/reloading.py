@@ -85,7 +85,12 @@ class Reloading:
             await self._wait()
             version = self.models.bundle.version
             try:
-                self.models = await asyncio.to_thread(load_models, self._path)
+                models = await asyncio.to_thread(load_models, self._path)
+                if models.bundle.version == version:
+                    LOG.info("Model version %s answers already.", version)
+                    continue
+                swap(models)
+                metrics.serve(models.bundle)
             except BundleError as error:
                 metrics.count_reload("refused")
                 LOG.error("%s. Model version %s goes on answering.", error, version)
@@ -93,10 +98,9 @@ class Reloading:
                 metrics.count_reload("refused")
                 LOG.exception("The models of %s fail. Model version %s goes on answering.", self._path, version)
             else:
-                swap(self.models)
-                metrics.serve(self.models.bundle)
+                self.models = models
                 metrics.count_reload("done")
-                LOG.info("Model version %s answers in the place of %s.", self.models.bundle.version, version)
+                LOG.info("Model version %s answers in the place of %s.", models.bundle.version, version)
 
     async def _wait(self) -> None:
         """Waits until the bundle is to be loaded again."""

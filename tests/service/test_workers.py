@@ -5,9 +5,11 @@ import sys
 import time
 from pathlib import Path
 
+import httpx
 import pytest
 
-from models.archive import DEFAULT_BUNDLE
+from models.archive import DEFAULT_BUNDLE, save_bundle
+from models.bundle import ModelBundle
 from tests.conftest import ROOT, RunServer, Server
 
 
@@ -70,3 +72,49 @@ def test_signal_while_the_workers_start_ends_all(run_server: RunServer) -> None:
     with run_server("--workers", "2", shipped=True) as server:
         server.process.send_signal(signal.SIGTERM)
         server.process.wait(timeout=60)
+
+
+def test_workers_end_with_the_one_that_looks_after_them(run_server: RunServer) -> None:
+    with run_server("--workers", "2", shipped=True) as server:
+        wait_for_starts(server, 2)
+        workers = children(server)
+        server.process.kill()
+        while any(Path(f"/proc/{worker}").exists() for worker in workers):
+            time.sleep(0.01)
+
+
+def test_worker_that_does_not_end_is_killed(run_server: RunServer) -> None:
+    with run_server("--workers", "2", shipped=True, MUSIC_ORIGIN_DRAIN_SECONDS="600") as server:
+        wait_for_starts(server, 2)
+        server.process.terminate()
+        while server.client.get("/health/ready").status_code == 200:
+            time.sleep(0.01)
+        os.kill(children(server)[0], signal.SIGSTOP)
+        server.process.terminate()
+        assert server.process.wait(timeout=60) == 0
+
+
+def test_workers_that_die_before_they_serve_end_the_service(run_server: RunServer, tmp_path: Path) -> None:
+    keys = tmp_path / "keys"
+    keys.write_text("a-key")
+    with run_server("--workers", "2", shipped=True, MUSIC_ORIGIN_API_KEY_FILE=str(keys)) as server:
+        wait_for_starts(server, 2)
+        keys.unlink()
+        for worker in children(server):
+            os.kill(worker, signal.SIGKILL)
+        assert server.process.wait(timeout=60) == 3
+
+
+def test_all_workers_have_the_models_of_the_latest(
+    run_server: RunServer, tmp_path: Path, other_bundle: ModelBundle
+) -> None:
+    path = tmp_path / "bundle.npz"
+    path.write_bytes(DEFAULT_BUNDLE.read_bytes())
+    with run_server("--workers", "2", shipped=True, MUSIC_ORIGIN_BUNDLE=str(path)) as server:
+        wait_for_starts(server, 2)
+        save_bundle(other_bundle, path)
+        os.kill(children(server)[0], signal.SIGKILL)
+        while f"{other_bundle.version} answers in the place of" not in server.log.read_text():
+            time.sleep(0.01)
+        versions = {httpx.get(f"{server.client.base_url}/health/ready").json()["model_version"] for _ in range(30)}
+    assert versions == {other_bundle.version}
