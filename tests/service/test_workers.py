@@ -10,18 +10,9 @@ import pytest
 
 from models.archive import DEFAULT_BUNDLE, save_bundle
 from models.bundle import ModelBundle
-from tests.conftest import ROOT, RunServer, Server
-
-
-def children(server: Server) -> list[int]:
-    found = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text().split()
-    return [int(child) for child in found if "spawn_main" in Path(f"/proc/{child}/cmdline").read_text()]
-
-
-def wait_for_starts(server: Server, count: int) -> None:
-    while server.log.read_text().count("Application startup complete") < count:
-        assert server.process.poll() is None, server.log.read_text()
-        time.sleep(0.01)
+from tests.conftest import ROOT, RunServer
+from tests.trust.load import await_workers
+from tests.trust.process import workers
 
 
 def test_workers_that_cannot_start_end_the_service() -> None:
@@ -37,35 +28,35 @@ def test_worker_that_cannot_start_again_is_tried_until_it_can(run_server: RunSer
     path = tmp_path / "bundle.npz"
     path.write_bytes(DEFAULT_BUNDLE.read_bytes())
     with run_server("--workers", "2", shipped=True, MUSIC_ORIGIN_BUNDLE=str(path)) as server:
-        wait_for_starts(server, 2)
+        await_workers(server, 2)
         path.write_bytes(b"")
-        os.kill(children(server)[0], signal.SIGKILL)
+        os.kill(workers(server)[0], signal.SIGKILL)
         while server.log.read_text().count("another takes its place") < 3:
             time.sleep(0.01)
         server.client.get("/health/ready").raise_for_status()
         path.write_bytes(DEFAULT_BUNDLE.read_bytes())
-        wait_for_starts(server, 3)
-        assert len(children(server)) == 2
+        await_workers(server, 3)
+        assert len(workers(server)) == 2
 
 
 def test_worker_that_hangs_is_replaced(run_server: RunServer) -> None:
     with run_server("--workers", "2", shipped=True) as server:
-        wait_for_starts(server, 2)
-        hanging = children(server)[0]
+        await_workers(server, 2)
+        hanging = workers(server)[0]
         os.kill(hanging, signal.SIGSTOP)
-        wait_for_starts(server, 3)
-        assert hanging not in children(server)
+        await_workers(server, 3)
+        assert hanging not in workers(server)
         server.client.get("/health/ready").raise_for_status()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_signal_ends_all(run_server: RunServer, number: signal.Signals) -> None:
     with run_server("--workers", "2", shipped=True) as server:
-        wait_for_starts(server, 2)
-        workers = children(server)
+        await_workers(server, 2)
+        processes = workers(server)
         server.process.send_signal(number)
         assert server.process.wait(timeout=60) == 0
-        assert not any(Path(f"/proc/{worker}").exists() for worker in workers)
+        assert not any(Path(f"/proc/{worker}").exists() for worker in processes)
 
 
 def test_signal_while_the_workers_start_ends_all(run_server: RunServer) -> None:
@@ -76,20 +67,20 @@ def test_signal_while_the_workers_start_ends_all(run_server: RunServer) -> None:
 
 def test_workers_end_with_the_one_that_looks_after_them(run_server: RunServer) -> None:
     with run_server("--workers", "2", shipped=True) as server:
-        wait_for_starts(server, 2)
-        workers = children(server)
+        await_workers(server, 2)
+        processes = workers(server)
         server.process.kill()
-        while any(Path(f"/proc/{worker}").exists() for worker in workers):
+        while any(Path(f"/proc/{worker}").exists() for worker in processes):
             time.sleep(0.01)
 
 
 def test_worker_that_does_not_end_is_killed(run_server: RunServer) -> None:
     with run_server("--workers", "2", shipped=True, MUSIC_ORIGIN_DRAIN_SECONDS="600") as server:
-        wait_for_starts(server, 2)
+        await_workers(server, 2)
         server.process.terminate()
         while server.client.get("/health/ready").status_code == 200:
             time.sleep(0.01)
-        os.kill(children(server)[0], signal.SIGSTOP)
+        os.kill(workers(server)[0], signal.SIGSTOP)
         server.process.terminate()
         assert server.process.wait(timeout=60) == 0
 
@@ -98,9 +89,9 @@ def test_workers_that_die_before_they_serve_end_the_service(run_server: RunServe
     keys = tmp_path / "keys"
     keys.write_text("a-key")
     with run_server("--workers", "2", shipped=True, MUSIC_ORIGIN_API_KEY_FILE=str(keys)) as server:
-        wait_for_starts(server, 2)
+        await_workers(server, 2)
         keys.unlink()
-        for worker in children(server):
+        for worker in workers(server):
             os.kill(worker, signal.SIGKILL)
         assert server.process.wait(timeout=60) == 3
 
@@ -111,9 +102,9 @@ def test_all_workers_have_the_models_of_the_latest(
     path = tmp_path / "bundle.npz"
     path.write_bytes(DEFAULT_BUNDLE.read_bytes())
     with run_server("--workers", "2", shipped=True, MUSIC_ORIGIN_BUNDLE=str(path)) as server:
-        wait_for_starts(server, 2)
+        await_workers(server, 2)
         save_bundle(other_bundle, path)
-        os.kill(children(server)[0], signal.SIGKILL)
+        os.kill(workers(server)[0], signal.SIGKILL)
         while f"{other_bundle.version} answers in the place of" not in server.log.read_text():
             time.sleep(0.01)
         versions = {httpx.get(f"{server.client.base_url}/health/ready").json()["model_version"] for _ in range(30)}

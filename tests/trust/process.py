@@ -6,9 +6,8 @@ from pathlib import Path
 from tests.conftest import Server
 
 MIB = 2**20
-AS_SHIPPED = {
-    "OPENBLAS_NUM_THREADS": "1"
-}  # as the Makefile and the image have it: more threads are in each other's way
+# As the Makefile and the image have it: more threads are in each other's way.
+AS_SHIPPED = {"OPENBLAS_NUM_THREADS": "1"}
 
 
 def resident(server: Server, field: str = "VmRSS") -> int:
@@ -25,6 +24,12 @@ def open_files(server: Server) -> int:
 def threads(server: Server) -> int:
     """How many threads it has."""
     return len([*_of(server, "task").iterdir()])
+
+
+def workers(server: Server) -> list[int]:
+    """The processes that answer for it; Python's resource tracker is a child too."""
+    children = _of(server, f"task/{server.process.pid}/children").read_text().split()
+    return [int(child) for child in children if "spawn_main" in Path(f"/proc/{child}/cmdline").read_text()]
 
 
 def _of(server: Server, name: str) -> Path:

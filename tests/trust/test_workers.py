@@ -14,14 +14,9 @@ from tests.conftest import RunServer, Server
 from tests.trust.asks import make_asks
 from tests.trust.conftest import Record, Sized
 from tests.trust.load import Load, Tally, await_workers
+from tests.trust.process import workers
 
 CLIENTS = 16
-
-
-def workers_of(server: Server) -> list[int]:
-    """The processes that answer; Python's resource tracker is a child too."""
-    children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text().split()
-    return [int(child) for child in children if "spawn_main" in Path(f"/proc/{child}/cmdline").read_text()]
 
 
 def metric(server: Server, name: str) -> float:
@@ -40,7 +35,7 @@ def test_killed_worker_is_replaced(run_server: RunServer, bundle: ModelBundle, s
         with Load(url.host, url.port or 80, asks, CLIENTS) as load:
             for killed in range(times):
                 load.wait_for(load.tally.sent + 300)
-                os.kill(workers_of(server)[0], signal.SIGKILL)
+                os.kill(workers(server)[0], signal.SIGKILL)
                 answered = load.tally.right
                 load.wait_for(load.tally.sent + 100)  # by the other, while there is no second
                 assert load.tally.right > answered
