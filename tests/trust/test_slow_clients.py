@@ -41,7 +41,7 @@ def address(server: Server) -> tuple[str, int]:
 
 @contextmanager
 def slow_clients(server: Server, count: int) -> Iterator[tuple[Treated, Callable[[], bool]]]:
-    """So many slow clients at once: how they were treated, known once the block has ended, and whether they are gone."""
+    """So many slow clients at once: how they were treated, once the block has ended, and whether they are gone."""
     host, port = address(server)
     command = [sys.executable, "-m", "tests.trust.slow", host, str(port), str(count)]
     treated: Treated = {}
