@@ -160,6 +160,7 @@ class Transport:
     def __init__(self) -> None:
         self.written: list[bytes] = []
         self.aborted = False
+        self.socket: socket.socket | None = None
 
     def write(self, data: bytes) -> None:
         self.written.append(data)
@@ -167,11 +168,13 @@ class Transport:
     def abort(self) -> None:
         self.aborted = True
 
+    close = abort
+
     def is_closing(self) -> bool:
         return self.aborted
 
-    def get_extra_info(self, _: str) -> None:
-        return None
+    def get_extra_info(self, name: str) -> socket.socket | None:
+        return self.socket if name == "socket" else None
 
 
 @asynccontextmanager
@@ -235,5 +238,38 @@ def test_connection_that_fails_takes_no_other_with_it(monkeypatch: pytest.Monkey
             answer_held()
             assert [len(transport.written) for _, transport in made] == [1, 0, 1]
             assert [transport.aborted for _, transport in made] == [False, True, False]
+
+    asyncio.run(main())
+
+
+def test_what_has_come_meanwhile_is_answered_before_the_end() -> None:
+    async def main() -> None:
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            async with connections(1) as [(door, transport)]:
+                transport.socket = ours
+                door.data_received(request())
+                answer_held()
+                theirs.sendall(request())
+                door.shutdown()
+                assert not transport.aborted
+                ours.recv(2**16)
+                door.shutdown()
+                assert transport.aborted
+
+    asyncio.run(main())
+
+
+def test_what_follows_a_body_is_no_header_of_the_request() -> None:
+    head = request(b"", "Transfer-Encoding: chunked", line="POST /nowhere HTTP/1.1").replace(
+        b"Content-Length: 0\r\n", b""
+    )
+
+    async def main() -> None:
+        async with connections(1) as [(door, _)]:
+            door.data_received(head + b"1\r\nx\r\n0\r\nX-API-Key: late\r\n\r\n")
+            while not door.cycle.response_complete:
+                await asyncio.sleep(0)
+            assert b"x-api-key" not in dict(door.headers)
 
     asyncio.run(main())

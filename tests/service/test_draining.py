@@ -102,3 +102,17 @@ def test_batches_that_wait_for_their_turn_are_left_when_it_ends_at_once(run_serv
             time.sleep(0.01)
         server.process.send_signal(signal.SIGINT)
         server.process.wait(timeout=30)
+
+
+def test_requests_that_wait_for_their_turn_are_answered(run_server: RunServer, tmp_path: Path) -> None:
+    batch = request(json.dumps({"features": [[0.1] * 68] * 500}).encode(), line="POST /genre/batch HTTP/1.1")
+    with run_server(MUSIC_ORIGIN_DRAIN_SECONDS="10", **module(tmp_path, SLOW_BATCHES)) as server:
+        address = (server.client.base_url.host, server.client.base_url.port or 80)
+        with socket.create_connection(address, timeout=30) as connection:
+            connection.sendall(batch + 3 * request(b"", line="GET /health/live HTTP/1.1"))
+            while "music_origin_requests_in_flight 2.0" not in server.client.get("/metrics").text:
+                time.sleep(0.01)
+            server.process.terminate()
+            replies = [read_reply(connection) for _ in range(4)]
+    assert [status for status, *_ in replies] == [200] * 4
+    assert [("connection", "close") in headers for _, headers, _ in replies] == [False, False, False, True]

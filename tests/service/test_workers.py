@@ -109,3 +109,16 @@ def test_all_workers_have_the_models_of_the_latest(
             time.sleep(0.01)
         versions = {httpx.get(f"{server.client.base_url}/health/ready").json()["model_version"] for _ in range(30)}
     assert versions == {other_bundle.version}
+
+
+def test_worker_whose_event_loop_is_stuck_is_replaced(run_server: RunServer, tmp_path: Path) -> None:
+    """Though it lives, and its other threads go on."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import signal, time\nsignal.signal(signal.SIGUSR1, lambda *_: time.sleep(600))\n"
+    )
+    with run_server("--workers", "2", shipped=True, PYTHONPATH=str(tmp_path)) as server:
+        await_workers(server, 2)
+        stuck = workers(server)[0]
+        os.kill(stuck, signal.SIGUSR1)
+        await_workers(server, 3)
+        assert stuck not in workers(server)
