@@ -1,6 +1,8 @@
 """How many predictions are under way, and how long a body is waited for."""
 
 import asyncio
+import ctypes
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
@@ -11,6 +13,7 @@ from fastapi import Response
 from starlette.exceptions import HTTPException
 
 MAX_WAITING = 32  # large bodies, each of which is held meanwhile
+TIDY_SECONDS = 1.0  # after the last large body, when its memory is given back
 LAST_SECONDS = 1.0  # for what has begun to become whole, once the service is to stop
 
 
@@ -22,6 +25,7 @@ class Admission:
         self._under_way = 0
         self._thread = ThreadPoolExecutor(max_workers=1)
         self._waiting = 0
+        self._tidying: asyncio.TimerHandle | None = None
         self._bodies: set[asyncio.Timeout] = set()
         self._stopping = False
 
@@ -53,6 +57,13 @@ class Admission:
             return await asyncio.get_running_loop().run_in_executor(self._thread, answer)
         finally:
             self._waiting -= 1
+            self._tidy_later()
+
+    def _tidy_later(self) -> None:
+        if self._tidying:
+            self._tidying.cancel()
+        loop = asyncio.get_running_loop()
+        self._tidying = loop.call_later(TIDY_SECONDS, loop.run_in_executor, self._thread, give_memory_back)
 
     @asynccontextmanager
     async def in_time(self, seconds: float) -> AsyncIterator[None]:
@@ -70,6 +81,14 @@ class Admission:
         last = asyncio.get_running_loop().time() + LAST_SECONDS
         for timeout in self._bodies:
             timeout.reschedule(min(timeout.when() or last, last))
+
+
+def give_memory_back() -> None:
+    """Returns to the system what was freed. glibc keeps it, and a large body leaves behind many times its size."""
+    if sys.platform == "linux":
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # other libraries have none
+        if trim:
+            trim(0)
 
 
 def _turn_away(detail: str) -> NoReturn:

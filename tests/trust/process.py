@@ -1,8 +1,10 @@
 """A server's process: what it is given, and what it holds."""
 
 import re
+import time
 from pathlib import Path
 
+from service.admission import TIDY_SECONDS
 from tests.conftest import Server
 
 MIB = 2**20
@@ -14,6 +16,16 @@ def resident(server: Server, field: str = "VmRSS") -> int:
     """Its resident memory in bytes, or, as VmHWM, the most that it has been."""
     (kilobytes,) = re.findall(rf"^{field}:\s+(\d+) kB", _of(server, "status").read_text(), re.MULTILINE)
     return 1024 * int(kilobytes)
+
+
+def settled(server: Server) -> int:
+    """Its resident memory in bytes once it has given back what it freed: the least within a while."""
+    until = time.monotonic() + 3 * TIDY_SECONDS
+    least = resident(server)
+    while time.monotonic() < until:
+        time.sleep(0.05)
+        least = min(least, resident(server))
+    return least
 
 
 def open_files(server: Server) -> int:
