@@ -3,7 +3,7 @@
 import asyncio
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI
@@ -122,17 +122,20 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             """Gives requests to come the new models; each that is under way has taken its own from here."""
             service.shared_state.update(bundle=models.bundle, pieces=models.pieces)
 
-        with drain.at_sigterm(), reloading.going_on(swap, metrics), closing(ledger):
-            yield {
-                "settings": settings,
-                "bundle": bundle,
-                "pieces": pieces,
-                "keys": Keys(settings.keys),
-                "admission": admission,
-                "metrics": metrics,
-                "ledger": ledger,
-                "drain": drain,
-            }
+        with drain.at_sigterm(), reloading.going_on(swap, metrics):
+            try:
+                yield {
+                    "settings": settings,
+                    "bundle": bundle,
+                    "pieces": pieces,
+                    "keys": Keys(settings.keys),
+                    "admission": admission,
+                    "metrics": metrics,
+                    "ledger": ledger,
+                    "drain": drain,
+                }
+            finally:
+                ledger.settle()
 
     send_telemetry = settings.telemetry
     service = Service(

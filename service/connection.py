@@ -45,7 +45,7 @@ class HeadTooLargeError(Exception):
 
 
 class TooManyRequestsError(Exception):
-    """More than MAX_PIPELINED requests wait for their turn."""
+    """More than MAX_PIPELINED requests wait for their turn. The replies to these are the last; no more is said."""
 
 
 class ReplyTransport:
@@ -82,7 +82,7 @@ class Connection(HttpToolsProtocol):
     @property
     def awaited(self) -> bool:
         """Whether a request or a reply is still to come: a connection is made for at least one."""
-        return self.cycle is None or not self.answered
+        return not self.answered or (self.cycle is None and not self.idle_since)
 
     def connection_made(self, transport: BaseTransport) -> None:
         """Begins to watch the client."""

@@ -1,8 +1,8 @@
 """The door: a request for one piece that is right in every way is answered here, where its bytes arrive.
 
-This is uvicorn's own HTTP protocol but for what it does not pass on to it: `uvicorn service.app:app --http
+This is a connection (connection.py) but for what it does not pass on to it: `uvicorn service.app:app --http
 service.door:Door`. What is not plainly right goes on to FastAPI as it came: an unusual header, a body that does not
-follow at once, what are not 68 numbers. There it is answered by the same endpoint, or told what is wrong. So the door
+follow at once, anything but 68 numbers. There it is answered by the same endpoint, or told what is wrong. So the door
 refuses nothing and has no words of its own, and the service gives the same bytes with it and without it. It is not for
 an application that has middleware around this one: what is answered at the door does not pass that.
 """
@@ -31,7 +31,7 @@ from service.observation import new_request_id, sane_request_id
 from service.state import State
 
 END_OF_HEAD = b"\r\n\r\n"
-MAX_HEAD_BYTES = 2048
+MAX_USUAL_HEAD_BYTES = 2048
 PATIENCE = 0.05  # seconds: many clients send the body by itself, right after the head
 UNUSUAL = frozenset({b"content-encoding", b"expect", b"origin", b"transfer-encoding", b"upgrade"})
 
@@ -96,11 +96,6 @@ class Door(Connection):
         """Whether all that has come is answered."""
         return not self.holding and self.patience is None and super().answered
 
-    @property
-    def awaited(self) -> bool:
-        """Whether a request or a reply is still to come: a connection is made for at least one."""
-        return not self.answered or (self.cycle is None and not self.idle_since)
-
     def data_received(self, data: bytes) -> None:
         """Holds a request for one piece until all that came at the same time are here; passes on all else."""
         if self.holding:
@@ -109,7 +104,7 @@ class Door(Connection):
             data = self.begun + data
         else:
             self.started = time.perf_counter()
-        end = data.find(END_OF_HEAD, 0, MAX_HEAD_BYTES) + len(END_OF_HEAD) if self._may_reply() else 0
+        end = data.find(END_OF_HEAD, 0, MAX_USUAL_HEAD_BYTES) + len(END_OF_HEAD) if self._may_reply() else 0
         head = read_head(data[:end]) if end >= len(END_OF_HEAD) else None
         state = self.state
         missing = end + head.length - len(data) if head and _is_admitted(head, state) else -1

@@ -31,10 +31,6 @@ class Ledger:
             asyncio.get_running_loop().call_later(SETTLING_SECONDS, self.settle)
         self._answered.append(answered)
 
-    def close(self) -> None:
-        """Books the last."""
-        self.settle()
-
     def settle(self) -> None:
         """Books what was taken down."""
         answered, self._answered = self._answered, []

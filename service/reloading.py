@@ -64,20 +64,27 @@ class Reloading:
     @contextmanager
     def going_on(self, swap: Callable[[Models], None], metrics: Metrics) -> Iterator[None]:
         """Hands on sound models while this lasts, in the event loop, so that each request has the old or the new."""
-        loop = asyncio.get_running_loop()
+        task = asyncio.get_running_loop().create_task(self._go_on(swap, metrics))
+        try:
+            with self._asked_by_sighup():
+                yield
+        finally:
+            task.cancel()
+
+    @contextmanager
+    def _asked_by_sighup(self) -> Iterator[None]:
         if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "SIGHUP"):
             yield
             return
+        loop = asyncio.get_running_loop()
 
         def ask(_: int, __: FrameType | None) -> None:
             loop.call_soon_threadsafe(self._asked.set)
 
         before = signal.signal(signal.SIGHUP, ask)
-        task = loop.create_task(self._go_on(swap, metrics))
         try:
             yield
         finally:
-            task.cancel()
             signal.signal(signal.SIGHUP, before)
 
     async def _go_on(self, swap: Callable[[Models], None], metrics: Metrics) -> None:

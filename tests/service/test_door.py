@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from service.door import MAX_HEAD_BYTES, read_piece
+from service.door import MAX_USUAL_HEAD_BYTES, read_piece
 from service.hot_path import MAX_PIECE_BYTES, validate_piece
 from service.schemas import EXAMPLE_FEATURES
 from tests.conftest import RunServer, damaged, module
@@ -58,7 +58,7 @@ ELSEWHERE: dict[str, Sequence[bytes | float]] = {
         b"POST /genre HTTP/1.1\r\nHost: here\r\nX-Request-ID: mine\r\nContent-Type: application/json\r\n"
         b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (len(PIECE), PIECE)
     ],
-    "long head": [request(PIECE, "Cookie: " + "x" * MAX_HEAD_BYTES)],
+    "long head": [request(PIECE, "Cookie: " + "x" * MAX_USUAL_HEAD_BYTES)],
     "empty": [request(b"")],
     "long body": [request(PIECE + b" " * MAX_PIECE_BYTES)],
     "broken": [request(PIECE[:-1])],

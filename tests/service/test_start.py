@@ -48,3 +48,20 @@ def test_as_many_connections_as_the_system_allows() -> None:
         assert resource.getrlimit(resource.RLIMIT_NOFILE) == (before[1], before[1])
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def test_sighup_before_there_are_models_is_no_end() -> None:
+    code = """
+import os, signal, sys
+import service.__main__ as start
+
+def read_settings():
+    os.kill(os.getpid(), signal.SIGHUP)
+    raise start.SettingsError("it goes on")
+
+start.read_settings = read_settings
+sys.argv = ["service"]
+start.main()
+"""
+    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert (run.returncode, run.stderr) == (1, "error: it goes on\n")

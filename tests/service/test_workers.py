@@ -3,6 +3,7 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import datetime
 from pathlib import Path
 
 import httpx
@@ -10,6 +11,7 @@ import pytest
 
 from models.archive import DEFAULT_BUNDLE, save_bundle
 from models.bundle import ModelBundle
+from service.workers import AGAIN_SECONDS
 from tests.conftest import ROOT, RunServer
 from tests.trust.load import await_workers
 from tests.trust.process import workers
@@ -33,6 +35,8 @@ def test_worker_that_cannot_start_again_is_tried_until_it_can(run_server: RunSer
         os.kill(workers(server)[0], signal.SIGKILL)
         while server.log.read_text().count("another takes its place") < 3:
             time.sleep(0.01)
+        times = [datetime.fromisoformat(line["time"]) for line in server.lines() if "another takes" in str(line)]
+        assert (times[2] - times[1]).total_seconds() >= AGAIN_SECONDS
         server.client.get("/health/ready").raise_for_status()
         path.write_bytes(DEFAULT_BUNDLE.read_bytes())
         await_workers(server, 3)
