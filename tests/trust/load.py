@@ -147,15 +147,16 @@ class Load:
             self.tally.enter(reply.status, version, mistake)
 
 
+def answers(url: httpx.URL) -> bool:
+    """Whether a service is there for a new client, and ready."""
+    try:
+        return httpx.get(f"{url}/health/ready").status_code == 200
+    except httpx.TransportError:
+        return False
+
+
 def await_workers(server: Server, count: int) -> None:
     """Waits until so many workers have started: before that one would get all connections, or none would take them."""
-    while server.log.read_text().count("Application startup complete") < count:
+    while server.log.read_text().count("Application startup complete") < count or not answers(server.client.base_url):
         assert server.process.poll() is None, server.log.read_text()
         time.sleep(0.01)
-    while True:
-        try:
-            server.client.get("/health/live").raise_for_status()
-        except httpx.ConnectError:
-            time.sleep(0.01)
-        else:
-            return

@@ -13,7 +13,7 @@ from tests.containers import BASE_IMAGE, IMAGE, run
 from tests.trust.conftest import Record
 
 OUR_FOLDERS = ("/app/", "/venv/")
-OUR_PROGRAMS = {"python", "python3", "python3.13", "uvicorn"}
+OUR_PROGRAMS = {"python", "python3", "python3.13"}
 NO_RIGHTS = {f"Cap{kind}": "0" * 16 for kind in ("Inh", "Prm", "Eff", "Bnd", "Amb")}
 VERSIONS = "import importlib.metadata as m, json; print(json.dumps([[d.name, d.version] for d in m.distributions()]))"
 
@@ -98,7 +98,7 @@ def test_nothing_can_be_written(engine: str, container: str, address: str, recor
     )
 
 
-def test_image_adds_no_program_but_python_and_uvicorn(contents: Contents, base: Contents, record: Record) -> None:
+def test_image_adds_no_program_but_python(contents: Contents, base: Contents, record: Record) -> None:
     added = {file for file in contents.files.keys() - base.files.keys() if not file.startswith(OUR_FOLDERS)}
     programs = contents.programs - base.programs
     gained = contents.with_another_users_rights - base.with_another_users_rights

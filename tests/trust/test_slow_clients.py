@@ -11,12 +11,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
-import httpx
-
 from models.bundle import ModelBundle
 from tests.conftest import ROOT, RunServer, Server
 from tests.trust.asks import make_asks
 from tests.trust.conftest import Record, Sized
+from tests.trust.load import answers
 from tests.trust.process import open_files, resident
 
 TIMEOUT = 3.0
@@ -178,15 +177,7 @@ def test_more_connections_than_files_may_be_open(run_server: RunServer, bundle: 
             for _ in range(200):
                 stack.enter_context(socket.create_connection(address(server)))
             server.client.get("/health/live").raise_for_status()
-        while not answers(server):
+        while not answers(server.client.base_url):
             time.sleep(0.05)
         p99_ms(server, bundle, 100)
     record("200 connections where 20 files may be opened", "answered meanwhile and after", "no failure", True)
-
-
-def answers(server: Server) -> bool:
-    """Whether a new client is answered."""
-    try:
-        return httpx.get(f"{server.client.base_url}/health/live").status_code == 200
-    except httpx.TransportError:
-        return False

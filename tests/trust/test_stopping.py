@@ -4,8 +4,10 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import httpx
@@ -16,7 +18,7 @@ from tests.conftest import RunServer, free_port
 from tests.containers import IMAGE, RESTRICTIONS, run
 from tests.trust.asks import Ask, make_asks
 from tests.trust.conftest import Record, Sized
-from tests.trust.load import Load, await_workers
+from tests.trust.load import Load, answers, await_workers
 
 CLIENTS = 16
 DRAIN_SECONDS = 3.0
@@ -35,7 +37,7 @@ class Stops:
     texts: list[str] = field(default_factory=list)
 
     def stop_under_load(
-        self, url: httpx.URL, asks: Sequence[Ask], terminate: Callable[[], object], wait: Callable[[], int]
+        self, url: httpx.URL, asks: Sequence[Ask], terminate: Callable[[], object], wait: Callable[[], int | str]
     ) -> None:
         """Stops a service while clients ask, and adds what came of it."""
         with Load(url.host, url.port or 80, asks, CLIENTS, stop_when_refused=True) as load:
@@ -46,7 +48,7 @@ class Stops:
             while httpx.get(f"{url}/health/ready").status_code == 200:
                 time.sleep(0.01)
             assert load.tally.refused == 0  # so it is not ready before it takes no more
-            self.statuses.add(wait())
+            self.statuses.add(int(wait()))
             self.longest = max(self.longest, time.perf_counter() - started)
             tally = load.wait()
         self.right += tally.right
@@ -89,36 +91,30 @@ def test_nothing_accepted_is_lost_at_sigterm(
     stops.record(record, times, how)
 
 
-def test_container_loses_nothing_at_sigterm(engine: str, bundle: ModelBundle, sized: Sized, record: Record) -> None:
-    """On the machine's own network: a port that the engine hands on has connections that the service never sees."""
-    times, stops, asks, name = sized(10, 1), Stops(), make_asks([bundle], 80), f"{IMAGE}-stopped"
-    for _ in range(times):
-        port = free_port()
-        url = httpx.URL(f"http://127.0.0.1:{port}")
-        drain = f"--env=MUSIC_ORIGIN_DRAIN_SECONDS={DRAIN_SECONDS}"
-        command = ("python", "-m", "service", "--port", str(port))
-        try:
-            run(engine, "run", "--detach", "--name", name, *RESTRICTIONS, "--network=host", drain, IMAGE, *command)
-            await_answer(url)
-            stops.stop_under_load(
-                url,
-                asks,
-                lambda: run(engine, "kill", "--signal=TERM", name),
-                lambda: int(run(engine, "wait", name)),
-            )
-        finally:
-            subprocess.run([engine, "rm", "--force", name], capture_output=True)
-    stops.record(record, times, "in a container")
-
-
-def await_answer(url: httpx.URL) -> None:
-    while True:
-        try:
-            httpx.get(f"{url}/health/ready").raise_for_status()
-        except httpx.TransportError:
+@contextmanager
+def container_here(engine: str, drain_seconds: str) -> Iterator[tuple[str, httpx.URL]]:
+    """A container that answers, and where: on the machine's own network, for a port that the engine hands on has
+    connections that the service never sees."""
+    name, port = f"{IMAGE}-stopped", free_port()
+    url = httpx.URL(f"http://127.0.0.1:{port}")
+    given = ("--network=host", f"--env=MUSIC_ORIGIN_DRAIN_SECONDS={drain_seconds}")
+    try:
+        started = ("run", "--detach", "--name", name, *RESTRICTIONS, *given, IMAGE)
+        run(engine, *started, "python", "-m", "service", "--port", str(port))
+        while not answers(url):
             time.sleep(0.05)
-        else:
-            return
+        yield name, url
+    finally:
+        subprocess.run([engine, "rm", "--force", name], capture_output=True)
+
+
+def test_container_loses_nothing_at_sigterm(engine: str, bundle: ModelBundle, sized: Sized, record: Record) -> None:
+    times, stops, asks = sized(10, 1), Stops(), make_asks([bundle], 80)
+    for _ in range(times):
+        with container_here(engine, str(DRAIN_SECONDS)) as (name, url):
+            terminate = partial(run, engine, "kill", "--signal=TERM", name)
+            stops.stop_under_load(url, asks, terminate, partial(run, engine, "wait", name))
+    stops.record(record, times, "in a container")
 
 
 @pytest.mark.parametrize("signals", [["SIGTERM", "SIGTERM"], ["SIGTERM", "SIGINT"], ["SIGINT"]], ids=", ".join)
@@ -151,20 +147,23 @@ def test_service_that_ends_at_once(run_server: RunServer, record: Record, signal
     )
 
 
-@pytest.mark.parametrize("number", ["TERM", "INT"])
-def test_container_that_ends_at_once(engine: str, container: str, address: str, record: Record, number: str) -> None:
-    """With a drain of its own the container would be another; the engine's own limit is far."""
-    connection = socket.create_connection((address.split(":")[0], int(address.split(":")[1])))
-    with connection:
+@pytest.mark.parametrize("signals", [["TERM", "TERM"], ["TERM", "INT"], ["INT"]], ids=", ".join)
+def test_container_that_ends_at_once(engine: str, record: Record, signals: list[str]) -> None:
+    with container_here(engine, "600") as (name, url), socket.create_connection((url.host, url.port)) as connection:
         connection.sendall(HALF_A_REQUEST)
-        while "music_origin_requests_in_flight 2.0" not in httpx.get(f"http://{address}/metrics").text:
+        while "music_origin_requests_in_flight 2.0" not in httpx.get(f"{url}/metrics").text:
             time.sleep(0.01)
+        *earlier, last = signals
+        for each in earlier:
+            run(engine, "kill", f"--signal={each}", name)
+            while httpx.get(f"{url}/health/ready").status_code == 200:
+                time.sleep(0.01)
         started = time.perf_counter()
-        run(engine, "kill", f"--signal={number}", container)
-        run(engine, "wait", container)
+        run(engine, "kill", f"--signal={last}", name)
+        run(engine, "wait", name)
         time_taken = time.perf_counter() - started
     record(
-        f"SIG{number} to a container while a body has not come, no drain",
+        f"SIG{' and SIG'.join(signals)} to a container while a body has not come, drain 600 s",
         f"ended after {time_taken:.1f} s",
         f"at once: in less than {AT_ONCE_SECONDS} s",
         time_taken < AT_ONCE_SECONDS,

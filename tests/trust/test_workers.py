@@ -7,6 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 import httpx
+import pytest
 
 from models.archive import DEFAULT_BUNDLE, save_bundle
 from models.bundle import ModelBundle
@@ -61,54 +62,42 @@ def outcome(tally: Tally) -> str:
     return f"{tally.right:,} right, {tally.wrong} wrong, {tally.lost} lost"
 
 
-def swap_under_load(
-    server: Server, bundles: list[ModelBundle], path: Path, times: int, record: Record, tried: str, *, tell: bool
+@pytest.mark.parametrize(
+    ("told", "times", "watch"), [("by SIGHUP", (100, 5), "false"), ("of a watched file", (10, 2), "true")]
+)
+def test_models_are_swapped_between_two_requests(
+    run_server: RunServer,
+    bundle: ModelBundle,
+    other_bundle: ModelBundle,
+    tmp_path: Path,
+    sized: Sized,
+    record: Record,
+    told: str,
+    times: tuple[int, int],
+    watch: str,
 ) -> None:
-    """Puts one bundle and the other in the place of the first, each once all workers have the one before."""
-    url = server.client.base_url
-    asks = make_asks(bundles, 160)
-    with Load(url.host, url.port or 80, asks, CLIENTS) as load:
-        for time_ in range(1, times + 1):
-            load.wait_for(load.tally.sent + 50)
-            save_bundle(bundles[time_ % 2], path)
-            if tell:
-                server.process.send_signal(signal.SIGHUP)
-            while server.log.read_text().count("answers in the place of") < 2 * time_:
-                time.sleep(0.01)
-    tally = load.tally
-    last = bundles[times % 2].version
-    found = Counter(httpx.get(f"{url}/health/ready").json()["model_version"] for _ in range(50))
+    """One bundle and the other take the place of the first, each once all workers have the one before."""
+    path, bundles, swaps = tmp_path / "bundle.npz", [bundle, other_bundle], sized(*times)
+    path.write_bytes(DEFAULT_BUNDLE.read_bytes())
+    with run_server("--workers", "2", shipped=True, MUSIC_ORIGIN_BUNDLE=str(path), MUSIC_ORIGIN_WATCH=watch) as server:
+        await_workers(server, 2)
+        url = server.client.base_url
+        with Load(url.host, url.port or 80, make_asks(bundles, 160), CLIENTS) as load:
+            for swap in range(1, swaps + 1):
+                load.wait_for(load.tally.sent + 50)
+                save_bundle(bundles[swap % 2], path)
+                if watch == "false":
+                    server.process.send_signal(signal.SIGHUP)
+                while server.log.read_text().count("answers in the place of") < 2 * swap:
+                    time.sleep(0.01)
+        tally = load.tally
+        found = Counter(httpx.get(f"{url}/health/ready").json()["model_version"] for _ in range(50))
     record(
-        tried,
+        f"{swaps} swaps of the bundle {told} under load, two workers",
         f"{outcome(tally)}, by {dict(tally.versions)}; at the end {dict(found)}",
         "none wrong or lost, each as its version has it, one version at the end",
-        tally.right == tally.sent and len(tally.versions) == 2 and [*found] == [last],
+        tally.right == tally.sent and len(tally.versions) == 2 and [*found] == [bundles[swaps % 2].version],
     )
-
-
-def test_models_are_swapped_between_two_requests(
-    run_server: RunServer, bundle: ModelBundle, other_bundle: ModelBundle, tmp_path: Path, sized: Sized, record: Record
-) -> None:
-    path = tmp_path / "bundle.npz"
-    path.write_bytes(DEFAULT_BUNDLE.read_bytes())
-    times = sized(100, 5)
-    with run_server("--workers", "2", shipped=True, MUSIC_ORIGIN_BUNDLE=str(path)) as server:
-        await_workers(server, 2)
-        tried = f"{times} swaps of the bundle by SIGHUP under load, two workers"
-        swap_under_load(server, [bundle, other_bundle], path, times, record, tried, tell=True)
-
-
-def test_watched_models_are_swapped_by_each_worker(
-    run_server: RunServer, bundle: ModelBundle, other_bundle: ModelBundle, tmp_path: Path, sized: Sized, record: Record
-) -> None:
-    path = tmp_path / "bundle.npz"
-    path.write_bytes(DEFAULT_BUNDLE.read_bytes())
-    times = sized(10, 2)
-    watched = {"MUSIC_ORIGIN_BUNDLE": str(path), "MUSIC_ORIGIN_WATCH": "true"}
-    with run_server("--workers", "2", shipped=True, **watched) as server:
-        await_workers(server, 2)
-        tried = f"{times} swaps of a watched bundle under load, two workers"
-        swap_under_load(server, [bundle, other_bundle], path, times, record, tried, tell=False)
 
 
 def test_bad_bundles_are_refused_under_load(
