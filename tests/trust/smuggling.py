@@ -28,20 +28,8 @@ def no_requests() -> Iterator[tuple[str, bytes]]:
     yield "two lengths", _post(none, LENGTH, body=HIDDEN)
     yield "two lengths, the longer first", _post(LENGTH, none, body=HIDDEN)
     for value in (
-        "+0",
-        "-0",
-        "0x0",
-        "0,0",
-        "0, 5",
-        "0 5",
-        "0;",
-        "0\x0b",
-        '"0"',
-        "",
-        "0.0",
-        "1e1",
-        "99999999999999999999",
-    ):
+        "+0", "-0", "0x0", "0,0", "0, 5", "0 5", "0;", "0\x0b", '"0"', "", "0.0", "1e1", "99999999999999999999",
+    ):  # fmt: skip
         yield f"a length of {value!r}", _post(f"Content-Length: {value}", body=HIDDEN)
     yield "a length and chunks", _post(LENGTH, CHUNKED, body=ENDED)
     yield "chunks and a length", _post(CHUNKED, none, body=CHUNK)
@@ -54,13 +42,8 @@ def no_requests() -> Iterator[tuple[str, bytes]]:
     yield "two encodings", _post(CHUNKED, "Transfer-Encoding: identity", body=ENDED)
     yield "chunks twice", _post(CHUNKED, CHUNKED, body=ENDED)
     for name in (
-        "Content-Length ",
-        "Content-Length\t",
-        "Content Length",
-        "Content-Length\x00",
-        "Content-\rLength",
-        " X",
-    ):
+        "Content-Length ", "Content-Length\t", "Content Length", "Content-Length\x00", "Content-\rLength", " X",
+    ):  # fmt: skip
         yield f"a name as {name!r}", _post(f"{name}: 0", body=HIDDEN)
         yield f"a name as {name!r} beside a length", _post(f"{name}: 0", LENGTH, body=HIDDEN)
     for name in ("Transfer-Encoding ", "Transfer-Encoding\t", "Transfer-Encoding\x00", "Transfer-Encoding\x0b"):
