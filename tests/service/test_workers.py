@@ -2,16 +2,21 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from datetime import datetime
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import httpx
 import pytest
+from uvicorn import Config
 
 from models.archive import DEFAULT_BUNDLE, save_bundle
 from models.bundle import ModelBundle
-from service.workers import AGAIN_SECONDS
+from service.workers import AGAIN_SECONDS, Worker
 from tests.conftest import ROOT, RunServer
 from tests.trust.load import await_workers
 from tests.trust.process import workers
@@ -126,3 +131,15 @@ def test_worker_whose_event_loop_is_stuck_is_replaced(run_server: RunServer, tmp
         os.kill(stuck, signal.SIGUSR1)
         await_workers(server, 3)
         assert stuck not in workers(server)
+
+
+def test_answer_that_came_too_late_is_not_taken_for_the_next() -> None:
+    worker = Worker(Config("service.app:app", log_config=None), [])
+    worker.process = cast(SpawnProcess, SimpleNamespace(is_alive=lambda: True))
+    worker._heard = time.monotonic()
+    worker.child_conn.send(False)
+    answer = threading.Thread(target=lambda: worker.child_conn.send(worker.child_conn.recv() == b"ping"))
+    answer.start()
+    assert worker.works()
+    assert worker.serves
+    answer.join()
