@@ -248,8 +248,11 @@ def test_what_has_come_meanwhile_is_answered_before_the_end() -> None:
         with ours, theirs:
             async with connections(1) as [(door, transport)]:
                 transport.socket = ours
+                assert door.awaited
                 door.data_received(request())
+                assert door.awaited
                 answer_held()
+                assert not door.awaited
                 theirs.sendall(request())
                 door.shutdown()
                 assert not transport.aborted

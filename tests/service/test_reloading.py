@@ -45,6 +45,9 @@ def test_sighup_brings_the_other_models(
     with run_server(MUSIC_ORIGIN_BUNDLE=str(path)) as server:
         assert version(server) == bundle.version
         before = server.client.post("/north-of-20?network=hidden", json=PIECE).json()
+        server.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: f"{bundle.version} answers already" in server.log.read_text())
+        assert reloads(server, "done") == 0
         save_bundle(other_bundle, path)
         assert version(server) == bundle.version
         server.process.send_signal(signal.SIGHUP)
@@ -56,7 +59,7 @@ def test_sighup_brings_the_other_models(
         assert server.client.get("/health/ready").json()["model_version"] == other_bundle.version
     assert f'version="{bundle.version}"}} 0.0' in metrics
     assert f'version="{other_bundle.version}"}} 1.0' in metrics
-    (line,) = [line for line in server.lines() if other_bundle.version in line.get("message", "")]
+    (line,) = [line for line in server.lines() if "in the place of" in line.get("message", "")]
     assert line["level"] == "info"
 
 

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from service.__main__ import allow_many_connections, arguments
+from service.__main__ import arguments
 from tests.conftest import ROOT, RunServer
 
 
@@ -40,14 +40,14 @@ def test_every_line_is_json_from_the_first_on(run_server: RunServer) -> None:
     assert "Started server process" in server.lines()[0]["message"]
 
 
-def test_as_many_connections_as_the_system_allows() -> None:
-    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+def test_as_many_connections_as_the_system_allows(run_server: RunServer) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     try:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (before[1] // 2, before[1]))
-        allow_many_connections()
-        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (before[1], before[1])
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard // 2, hard))
+        with run_server(shipped=True) as server:
+            assert resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE) == (hard, hard)
     finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_sighup_before_there_are_models_is_no_end() -> None:

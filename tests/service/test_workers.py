@@ -138,7 +138,7 @@ def test_answer_that_came_too_late_is_not_taken_for_the_next() -> None:
     worker.process = cast(SpawnProcess, SimpleNamespace(is_alive=lambda: True))
     worker._heard = time.monotonic()
     worker.child_conn.send(False)
-    answer = threading.Thread(target=lambda: worker.child_conn.send(worker.child_conn.recv() == b"ping"))
+    answer = threading.Thread(target=lambda: worker.child_conn.send(worker.child_conn.recv() == b"ping"), daemon=True)
     answer.start()
     assert worker.works()
     assert worker.serves
