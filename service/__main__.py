@@ -49,7 +49,7 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--host", default="127.0.0.1", help="address to listen at; 0.0.0.0 for all of this machine's")
     parser.add_argument("--port", type=port, default=8000, help="port to listen at; 0 for any that is free")
     parser.add_argument("--workers", type=positive, default=1, help="processes that answer")
-    parser.add_argument("--root-path", default="", help="path at which a proxy has put the service")
+    parser.add_argument("--root-path", type=path, default="", help="path at which a proxy has put the service")
     parser.add_argument("--backlog", type=positive, default=2048, help="connections that may wait to be accepted")
     parser.add_argument(
         "--timeout-keep-alive", type=positive, default=5, help="seconds after which an idle connection is closed"
@@ -68,6 +68,13 @@ def port(text: str) -> int:
     if not (text.isdecimal() and int(text) < 2**16):
         raise argparse.ArgumentTypeError(f"{text!r} is no port: it must be a whole number from 0 to 65535")
     return int(text)
+
+
+def path(text: str) -> str:
+    """A path from the root, or none. Raises ArgumentTypeError."""
+    if text and not text.startswith("/"):
+        raise argparse.ArgumentTypeError(f"{text!r} must begin with a slash")
+    return text
 
 
 def positive(text: str) -> int:

@@ -15,7 +15,7 @@ from service.access import SECURITY_SCHEMES, Keys, Origins
 from service.admission import Admission
 from service.draining import Drain
 from service.ledger import Ledger
-from service.metrics import Metrics
+from service.metrics import Metrics, SharedFolderError
 from service.observation import Observation
 from service.reloading import Models, Reloading
 from service.schemas import Piece
@@ -94,7 +94,7 @@ async def explain_failure(app: ASGIApp, scope: Scope, receive: Receive, send: Se
 
     try:
         await app(scope, receive, hold_failure)
-    except BundleError as error:
+    except (BundleError, SharedFolderError) as error:
         await send({"type": "lifespan.startup.failed", "message": str(error)})
     except asyncio.CancelledError:
         pass

@@ -12,6 +12,7 @@ from typing import Any
 import uvicorn
 
 from service.admission import LAST_SECONDS
+from service.logs import LOG
 from service.sockets import take_all, take_no_connection
 
 ACCEPTING_SECONDS = 0.05  # for the connections that wait already to be taken
@@ -56,6 +57,7 @@ class Drain:
                 signal.signal(number, handler)
 
     async def _drain(self, server: uvicorn.Server) -> None:
+        LOG.info("Told to stop: not ready from now on, and gone in %g seconds.", self._seconds)
         await asyncio.sleep(max(0.0, self._seconds - LAST_SECONDS - ENDING_SECONDS))
         try:
             await self._finish(server)

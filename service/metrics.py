@@ -23,6 +23,10 @@ SIDES = ("not north", "north")
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
+class SharedFolderError(Exception):
+    """Workers have no folder to share their figures in. The message is one sentence that says what to do."""
+
+
 class Metrics:
     """The instruments of one process, or of all workers together."""
 
@@ -147,11 +151,20 @@ def observe_all(histogram: "Histogram", amounts: Sequence[float]) -> None:
 
 
 def _share_between_workers() -> None:
-    """Names a folder that all workers of one server share, and no other server: by the key that its processes share."""
+    """Names a folder that all workers of one server share, and no other server: by the key that its processes share.
+
+    Raises SharedFolderError.
+    """
     if SHARED_FOLDER not in os.environ:
         server = hashlib.sha256(multiprocessing.current_process().authkey).hexdigest()[:16]
-        folder = Path(tempfile.gettempdir()) / f"music-origin-metrics-{server}"
-        folder.mkdir(mode=0o700, exist_ok=True)
+        try:
+            folder = Path(tempfile.gettempdir()) / f"music-origin-metrics-{server}"
+            folder.mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise SharedFolderError(
+                f"Workers share their metrics in a folder under /tmp, which cannot be had ({error.strerror}): in a "
+                "container, add --tmpfs /tmp"
+            ) from error
         os.environ[SHARED_FOLDER] = str(folder)
 
 

@@ -16,6 +16,7 @@ from service.ledger import Answered
 from service.problems import problem
 
 SANE_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
+CLOSE = (b"connection", b"close")
 NO_SNIFFING = (b"x-content-type-options", b"nosniff")
 NEEDS_NO_MODEL = "/health/live"
 
@@ -38,7 +39,7 @@ class Observation:
         headers = headers_of_every_reply(request_id, state.get("bundle"))
         # After these, uvicorn would take this request's body for the next request.
         if scope["method"] == "CONNECT" or any(name == b"upgrade" for name, _ in scope["headers"]):
-            headers.append((b"connection", b"close"))
+            headers.append(CLOSE)
         status, complete, cancelled = 0, False, False
 
         async def send_named(message: Message) -> None:
@@ -48,7 +49,7 @@ class Observation:
                 message["headers"] = [*message["headers"], *headers]
                 # The client is to go elsewhere, once it has all replies to what it has asked already.
                 if "drain" in state and state["drain"].begun and not state.get("pipeline"):
-                    message["headers"].append((b"connection", b"close"))
+                    message["headers"] = [*(each for each in message["headers"] if each != CLOSE), CLOSE]
             complete = message["type"] == "http.response.body" and not message.get("more_body", False)
             await send(message)
 

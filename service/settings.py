@@ -100,7 +100,8 @@ class Settings(BaseSettings):
         Field(
             ge=0,
             allow_inf_nan=False,
-            description="Seconds to go on answering after SIGTERM, while `/health/ready` is 503.",
+            description="Seconds from SIGTERM to the end; until the last two, all is answered, and `/health/ready` is "
+            "503.",
         ),
     ] = 0.0
     api_key: Annotated[

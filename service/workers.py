@@ -79,6 +79,12 @@ class Worker(Process):
             self.serves = self.serves or started
         return self.process.is_alive() and time.monotonic() - self._heard < self.config.timeout_worker_healthcheck
 
+    @property
+    def ending(self) -> str:
+        """How it ended: by which signal, or with which status."""
+        status = self.exitcode or 0
+        return signal.Signals(-status).name if status < 0 else f"status {status}"
+
     def send(self, number: int) -> None:
         """Sends it a signal, if it lives."""
         if self.pid and self.process.is_alive():
@@ -121,9 +127,10 @@ class Supervisor:
                 if worker.works():
                     self._have_reloaded(worker)
                 elif not self._may_start_again(worker):
+                    LOG.error("Worker %s could not start, and no other serves: this is the end.", worker.pid)
                     return False
                 else:
-                    LOG.error("Worker %s has ended; another takes its place.", worker.pid)
+                    LOG.error("Worker %s has ended (%s); another takes its place.", worker.pid, worker.ending)
                     self._workers[index] = self._start()
                     self._workers[index].replaces = True
             time.sleep(LOOK_SECONDS)

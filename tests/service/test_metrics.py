@@ -2,6 +2,8 @@ import json
 import os
 import signal
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from models.bundle import ModelBundle
 from service.metrics import SECONDS, observe_all
 from service.schemas import EXAMPLE_FEATURES
-from tests.conftest import RunServer, StartServer
+from tests.conftest import ROOT, RunServer, StartServer, module
 
 PIECE = {"features": EXAMPLE_FEATURES}
 Figures = dict[tuple[str, ...], float]
@@ -141,3 +143,18 @@ def test_many_are_observed_as_one_by_one() -> None:
         for family in registry.collect()
     ]
     assert samples[0] == samples[1]
+
+
+def test_workers_without_a_folder_to_share_say_what_to_do(tmp_path: Path) -> None:
+    code = """
+import multiprocessing, tempfile
+from service.app import app
+multiprocessing.parent_process = lambda: True
+tempfile.tempdir = __file__
+"""
+    command = [sys.executable, "-m", "uvicorn", "altered:app", "--port", "0"]
+    environment = os.environ | {"PYTHONPATH": module(tmp_path, code)["PYTHONPATH"]}
+    run = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60)
+    assert run.returncode == 3
+    assert "which cannot be had (Not a directory): in a container, add --tmpfs /tmp" in run.stderr
+    assert "Traceback" not in run.stdout + run.stderr

@@ -15,6 +15,7 @@ from tests.conftest import ROOT, RunServer
     [
         (["--port", "99999"], "'99999' is no port: it must be a whole number from 0 to 65535"),
         (["--port", "-1"], "is no port"),
+        (["--root-path", "music"], "'music' must begin with a slash"),
         (["--workers", "0"], "'0' must be a whole number above zero"),
         (["--reload"], "unrecognized arguments: --reload"),
     ],
