@@ -9,7 +9,7 @@ ENGINE ?= $(firstword $(notdir $(shell command -v podman docker 2>/dev/null)))
 IMAGE ?= music-origin
 BIN := .venv/bin
 
-.PHONY: serve extras test trust check train report bench bench-quick bench-training selection image sbom audit lock clean
+.PHONY: serve extras test trust check train report bench bench-quick bench-training selection image coastlines sbom audit lock clean
 
 serve: .venv/serve.installed
 	exec env OPENBLAS_NUM_THREADS=1 $(BIN)/python -m service --host $(HOST) --port $(PORT)
@@ -29,6 +29,9 @@ check: .venv/dev.installed
 
 train report: .venv/training.installed
 	$(BIN)/python -m training
+
+coastlines: .venv/training.installed
+	$(BIN)/python -m training.coastlines
 
 bench: .venv/dev.installed
 	$(BIN)/python -m benchmarks.serving

@@ -1,7 +1,7 @@
 """Every plot of the report, as Matplotlib figures that can be printed without colour.
 
 The coastlines are Natural Earth's land at 1:110 million, which is in the public domain, as rings of longitude and
-latitude.
+latitude: training/coastlines.py makes them.
 """
 
 import json
