@@ -51,7 +51,8 @@ def test_image_holds_only_what_serving_needs(engine: str) -> None:
     assert run(engine, "run", "--rm", IMAGE, "id", "-u") == "10001"
     files = run(engine, "run", "--rm", IMAGE, "find", "/app", "-type", "f", "-not", "-name", "*.pyc").split()
     assert {re.sub(r"/app/(\w+)/.*", r"\1", file) for file in files} == {"models", "service"}
-    artifacts = {file.removeprefix("/app/models/artifacts/") for file in files if not file.endswith(".py")}
+    data = [file for file in files if not file.endswith(".py") and not file.startswith("/app/service/page/")]
+    artifacts = {file.removeprefix("/app/models/artifacts/") for file in data}
     plots = {file for file in artifacts if re.fullmatch(r"plots/\w+\.png", file)}
     assert artifacts - plots == {"bundle.npz", "MODEL_CARD.md"}
     assert len(plots) == 8
