@@ -14,7 +14,7 @@ import os
 import re
 import sys
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,9 +24,11 @@ from numpy.typing import NDArray
 
 from models.bundle import (
     CLASS_COUNT,
+    EVALUATED,
     FORMAT_VERSION,
     NETWORKS,
     QUANTILE_SHARES,
+    DistinctiveFeature,
     GenreSummary,
     Manifest,
     ModelBundle,
@@ -162,8 +164,12 @@ def _manifest(description: dict[str, Any]) -> Manifest:
 
 
 def _genre_summary(genre: dict[str, Any]) -> GenreSummary:
-    places = tuple(Place(**place) for place in genre["places"])
-    return GenreSummary(**(genre | {"places": places, "distance_quantiles": tuple(genre["distance_quantiles"])}))
+    parts = {
+        "places": tuple(Place(**place) for place in genre["places"]),
+        "distinctive_features": tuple(DistinctiveFeature(**each) for each in genre["distinctive_features"]),
+        "distance_quantiles": tuple(genre["distance_quantiles"]),
+    }
+    return GenreSummary(**(genre | parts))
 
 
 def _assemble(arrays: Arrays, manifest: Manifest) -> ModelBundle:
@@ -183,18 +189,46 @@ def _assemble(arrays: Arrays, manifest: Manifest) -> ModelBundle:
     for name, array in arrays.items():
         if array.dtype.kind != "f" or not np.isfinite(array).all():
             raise _mismatch(f"{name} holds what is no finite number")
-    _check_distances_and_temperatures(manifest)
+    _check_manifest(manifest)
     return bundle
 
 
-def _check_distances_and_temperatures(manifest: Manifest) -> None:
-    """Raises BundleError or TypeError for numbers that predictions would fail on or be wrong by."""
+def _check_manifest(manifest: Manifest) -> None:
+    """Raises BundleError or TypeError for what predictions would fail on or be wrong by, or replies could not have."""
     _check_ascending(manifest.usual_distances, 2)
+    _check_places(manifest.places)
     for genre in manifest.genres:
-        _check_ascending(genre.distance_quantiles, len(QUANTILE_SHARES))
+        _check_genre(genre, manifest.rows)
     for network in manifest.networks.values():
         if not 0 < network.temperature < math.inf:
             raise _mismatch("a temperature is not positive and finite")
+    for accuracies in (manifest.accuracy_known_places, manifest.accuracy_unseen_places):
+        if accuracies and accuracies.keys() != set(EVALUATED):
+            raise _mismatch(f"its accuracies are not those of {', '.join(EVALUATED)}")
+        _check_shares(accuracies.values())
+
+
+def _check_genre(genre: GenreSummary, rows: int) -> None:
+    _check_ascending(genre.distance_quantiles, len(QUANTILE_SHARES))
+    _check_places(genre.places)
+    _check_shares([genre.share_north_of_20])
+    if genre.size not in range(rows + 1):
+        raise _mismatch(f"a genre's size is not one of 0 to {rows}")
+    for each in genre.distinctive_features:
+        if each.feature not in range(1, FEATURE_COUNT + 1) or not math.isfinite(each.z_score):
+            raise _mismatch("a distinctive feature or its z-score is none")
+
+
+def _check_places(places: tuple[Place, ...]) -> None:
+    _check_shares(place.share for place in places)
+    for place in places:
+        if not (abs(place.latitude) <= 90 and abs(place.longitude) <= 180 and isinstance(place.country, str | None)):
+            raise _mismatch("a place is not on Earth or has no name")
+
+
+def _check_shares(shares: Iterable[float]) -> None:
+    if not all(isinstance(share, float) and 0 <= share <= 1 for share in shares):
+        raise _mismatch("a share or an accuracy is not between 0 and 1")
 
 
 def _check_ascending(values: tuple[float, ...], count: int) -> None:

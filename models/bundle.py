@@ -15,8 +15,9 @@ from models.features import Floats
 from models.origin import Places
 from models.predictors import DenseNetwork, NearestCentroid, calibrate
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 NETWORKS = ("simple", "hidden", "places")
+EVALUATED = (*NETWORKS, "majority")  # whose accuracies on unseen pieces a manifest has
 CLASS_COUNT = 2  # not north of 20° N, north of 20° N; the places network has a class for each place
 QUANTILE_SHARES = np.linspace(0, 1, 101)  # of the pieces of a genre that lie nearer to its centroid
 
@@ -32,16 +33,26 @@ class Place:
 
 
 @dataclass(frozen=True)
-class GenreSummary:
-    """Where the training pieces of one genre come from, and how far they lie from its centroid.
+class DistinctiveFeature:
+    """A feature (numbered from 1), and how far a genre's mean of it lies from all pieces', in standard deviations."""
 
-    `places` are by share, largest first; `distance_quantiles` are those of the pieces' Euclidean distances to the
-    centroid, at QUANTILE_SHARES.
+    feature: int
+    z_score: float
+
+
+@dataclass(frozen=True)
+class GenreSummary:
+    """Where the training pieces of one genre come from, what sets them apart, and how far they lie from its centroid.
+
+    `places` are all that its pieces come from, by share, largest first; `distinctive_features` are those in which it
+    lies farthest from all pieces, farthest first; `distance_quantiles` are those of the pieces' Euclidean distances to
+    the centroid, at QUANTILE_SHARES.
     """
 
     size: int
     share_north_of_20: float
     places: tuple[Place, ...]
+    distinctive_features: tuple[DistinctiveFeature, ...]
     distance_quantiles: tuple[float, ...]
 
 
@@ -70,6 +81,11 @@ class Manifest:
     `kmeans_cost` is the mean squared distance of all rows to their centroids; `majority_accuracy` is the validation
     accuracy of always answering the side of 20° N that is commoner in training. `usual_distances` are the 0.0005 and
     the 0.9995 quantile of the distances of all pieces to their own genre's centroid.
+
+    `accuracy_known_places` and `accuracy_unseen_places` have, by the names in EVALUATED, mean accuracies (0 to 1) in
+    telling the side of 20° N of pieces left out of training, over many splits for each of which the network was fitted
+    anew: other pieces of the same places, and pieces of places that were wholly left out. `majority` always answers the
+    side that is commoner in training. Both are empty where nothing was evaluated.
     """
 
     data_sha256: str
@@ -86,6 +102,8 @@ class Manifest:
     genres: tuple[GenreSummary, ...]
     usual_distances: tuple[float, float]
     networks: Mapping[str, NetworkSummary]
+    accuracy_known_places: Mapping[str, float]
+    accuracy_unseen_places: Mapping[str, float]
     format_version: int = FORMAT_VERSION
 
 

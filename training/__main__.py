@@ -108,11 +108,12 @@ def run(options: argparse.Namespace) -> None:
         manifest.describe(dataset, split, options.seed, clustering, exported),
     )
     if not options.quick:
-        writes |= examine(dataset, recipes, bundle, clustering)
+        bundle, reports = examine(dataset, recipes, bundle, clustering)
+        writes |= reports
     writes["bundle.npz"] = partial(save_bundle, bundle)
     write_all(options.output, writes)
     report.print_summary(bundle, options.output, len(writes), time.perf_counter() - started)
-    if options.quick and report.is_stale(options.output, bundle):
+    if options.quick and (options.output / report.METRICS_FILE).exists():
         print(
             f"note: the report in {options.output} is of other models: a run without --quick renews it", file=sys.stderr
         )
@@ -154,13 +155,17 @@ def fit_genres(dataset: Dataset, genres: int, seed: int) -> Clustering:
 
 def examine(
     dataset: Dataset, recipes: Sequence[Recipe], bundle: ModelBundle, clustering: Clustering
-) -> dict[str, Write]:
-    """Repeats the notebook and evaluates all models on many splits; gives what is to be written of it, by file name."""
-    from training import card, evaluate, genres, notebook, plots, report
+) -> tuple[ModelBundle, dict[str, Write]]:
+    """Repeats the notebook and evaluates all models on many splits.
+
+    Gives the bundle whose manifest says what came of it, and what is to be written of it, by file name.
+    """
+    from training import card, evaluate, genres, manifest, notebook, plots, report
 
     seed, places = bundle.manifest.seed, bundle.manifest.places
     evaluate.check_size(dataset, len(clustering.centroids), seed)
     evaluation = evaluate.evaluate(dataset, recipes, seed)
+    bundle = replace(bundle, manifest=manifest.with_accuracies(bundle.manifest, evaluation.north))
     curves = notebook.cost_curves(dataset.features, seed)
     metrics = report.collect(
         bundle,
@@ -179,11 +184,12 @@ def examine(
         report.METRICS_FILE: partial(report.write, report.as_json(metrics)),
         "MODEL_CARD.md": partial(report.write, card.model_card(metrics)),
     }
-    return writes | {
+    writes |= {
         f"plots/{name}.{suffix}": partial(plots.save, figure)
         for name, figure in figures.items()
         for suffix in ("png", "svg")
     }
+    return bundle, writes
 
 
 def write_all(output: Path, writes: Mapping[str, Write]) -> None:

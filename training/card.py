@@ -11,6 +11,7 @@ from training.recipes import RECIPES, Recipe
 from training.report import Metrics
 
 HUGGING_FACE_TYPES = {"area_under_roc": "roc_auc", "top_1": "accuracy", "top_3": "top_3_accuracy"}
+PLACES_PER_GENRE = 5
 
 
 def model_card(metrics: Metrics) -> str:
@@ -173,11 +174,13 @@ def _genres(metrics: Metrics) -> str:
             str(index),
             str(genre["size"]),
             number(genre["share_north_of_20"], 2),
-            number(examined["silhouette"], 2),
-            ", ".join(f"{each['feature']} ({each['z_score']:+.1f})" for each in examined["distinctive_features"]),
-            "; ".join(f"{_place_name(place)} {place['share']:.0%}" for place in genre["places"]),
+            number(silhouette, 2),
+            ", ".join(f"{each['feature']} ({each['z_score']:+.1f})" for each in genre["distinctive_features"]),
+            "; ".join(f"{_place_name(place)} {place['share']:.0%}" for place in genre["places"][:PLACES_PER_GENRE]),
         )
-        for index, (genre, examined) in enumerate(zip(metrics["genre_places"], quality["genres"], strict=True))
+        for index, (genre, silhouette) in enumerate(
+            zip(metrics["genre_places"], quality["genre_silhouettes"], strict=True)
+        )
     ]
     return f"""
 ## Genres

@@ -1,9 +1,8 @@
-"""How far the genres can be trusted, and what sets each apart."""
+"""How far the genres can be trusted."""
 
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from rich.progress import track
 from sklearn.metrics import adjusted_rand_score, silhouette_samples
 
@@ -14,42 +13,25 @@ from training.kmeans import Clustering
 from training.metrics import Distribution, distribution
 
 REPEATS = 20
-DISTINCTIVE_FEATURES = 10
-SMALLEST_SPREAD = 1e-12  # a feature that is the same everywhere sets nothing apart
-
-
-@dataclass(frozen=True)
-class DistinctiveFeature:
-    """A feature (numbered from 1), and how far a genre's mean of it lies from all pieces', in standard deviations."""
-
-    feature: int
-    z_score: float
-
-
-@dataclass(frozen=True)
-class GenreQuality:
-    """How well a genre's pieces are kept apart (mean silhouette, -1 to 1), and its most distinctive features."""
-
-    silhouette: float
-    distinctive_features: tuple[DistinctiveFeature, ...]
 
 
 @dataclass(frozen=True)
 class ClusteringQuality:
-    """How alike the genres come out again, as adjusted Rand indices (1: the same, 0: by chance), and each genre.
+    """How alike the genres come out again, as adjusted Rand indices (1: the same, 0: by chance), and how far apart.
 
     Over seeds: every pair of fits to the same pieces. Over bootstraps: the fitted genres of all pieces against those by
-    the centroids of pieces drawn with replacement.
+    the centroids of pieces drawn with replacement. `silhouette` is the mean one (-1 to 1) of all pieces, and
+    `genre_silhouettes` are those of each genre's.
     """
 
     stability_over_seeds: Distribution
     stability_over_bootstraps: Distribution
     silhouette: float
-    genres: tuple[GenreQuality, ...]
+    genre_silhouettes: tuple[float, ...]
 
 
 def examine(dataset: Dataset, clustering: Clustering, seed: int) -> ClusteringQuality:
-    """Measures a fitted clustering against others and describes its genres."""
+    """Measures a fitted clustering against others, and how well it keeps its genres apart."""
     rows, genres = dataset.features, len(clustering.centroids)
     generators = np.random.default_rng(seed).spawn(REPEATS)
     others, bootstraps = [], []
@@ -65,14 +47,5 @@ def examine(dataset: Dataset, clustering: Clustering, seed: int) -> ClusteringQu
         distribution(over_seeds),
         distribution(over_bootstraps),
         float(silhouettes.mean()),
-        tuple(_examine_genre(rows, clustering.labels == genre, silhouettes) for genre in range(genres)),
+        tuple(float(silhouettes[clustering.labels == genre].mean()) for genre in range(genres)),
     )
-
-
-def _examine_genre(
-    rows: NDArray[np.float64], members: NDArray[np.bool_], silhouettes: NDArray[np.float64]
-) -> GenreQuality:
-    z_scores = (rows[members].mean(axis=0) - rows.mean(axis=0)) / np.maximum(rows.std(axis=0), SMALLEST_SPREAD)
-    most = np.argsort(-np.abs(z_scores), kind="stable")[:DISTINCTIVE_FEATURES]
-    features = tuple(DistinctiveFeature(int(column) + 1, float(z_scores[column])) for column in most)
-    return GenreQuality(float(silhouettes[members].mean()), features)

@@ -46,12 +46,6 @@ def print_summary(bundle: ModelBundle, output: Path, files: int, seconds: float)
     Console().print(table)
 
 
-def is_stale(output: Path, bundle: ModelBundle) -> bool:
-    """Whether a folder has figures of other models than these."""
-    figures = output / METRICS_FILE
-    return figures.exists() and bundle.version not in figures.read_text(encoding="utf-8")
-
-
 def collect(bundle: ModelBundle, **results: object) -> Metrics:
     """All figures of a run, as JSON knows them: of the bundle, and of each result by its name.
 

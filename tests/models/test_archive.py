@@ -1,6 +1,7 @@
 import dataclasses
 import os
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +71,7 @@ def test_altered_array_is_refused(path: Path, name: str) -> None:
         ("manifest", None),
         ("manifest", np.frombuffer(b"{", np.uint8)),
         ("manifest", np.frombuffer(b"[]", np.uint8)),
-        ("manifest", np.frombuffer(b'{"format_version": 3}', np.uint8)),
+        ("manifest", np.frombuffer(b'{"format_version": 4}', np.uint8)),
         ("surplus", np.zeros(3)),
     ],
 )
@@ -108,6 +109,7 @@ def test_temperature_that_cannot_calibrate_is_refused(path: Path, temperature: A
 
 
 ASCENDING = [each / 10 for each in range(101)]
+ACCURACIES = {"simple": 0.0, "hidden": 0.7, "places": 0.8, "majority": 1.0}
 
 
 @pytest.mark.parametrize(
@@ -137,11 +139,111 @@ def test_usual_distances_that_are_none_are_refused(path: Path, usual: Any) -> No
         load_bundle(path)
 
 
-def test_manifest_changed_to_other_sound_numbers_is_altered(path: Path) -> None:
-    """So it is what is wrong with the numbers above that is found, and not the change alone."""
-    change_manifest(path, lambda manifest: manifest["genres"][9].update(distance_quantiles=ASCENDING))
+@pytest.mark.parametrize("field", ["accuracy_known_places", "accuracy_unseen_places"])
+@pytest.mark.parametrize(
+    "accuracies",
+    [
+        {"simple": 0.7, "hidden": 0.7, "places": 0.7},
+        ACCURACIES | {"other": 0.7},
+        ACCURACIES | {"places": -0.1},
+        ACCURACIES | {"places": 1.1},
+        ACCURACIES | {"places": float("nan")},
+        ACCURACIES | {"places": "0.7"},
+        ACCURACIES | {"places": True},
+        ACCURACIES | {"places": None},
+        [0.7, 0.7, 0.7, 0.7],
+        [],
+        None,
+    ],
+)
+def test_accuracies_that_are_none_are_refused(path: Path, field: str, accuracies: Any) -> None:
+    change_manifest(path, lambda manifest: manifest.update({field: accuracies}))
+    with pytest.raises(BundleError, match="is not a complete model bundle"):
+        load_bundle(path)
+
+
+@pytest.mark.parametrize("field", ["accuracy_known_places", "accuracy_unseen_places", "genres"])
+def test_manifest_without_a_part_is_refused(path: Path, field: str) -> None:
+    change_manifest(path, lambda manifest: manifest.pop(field))
+    with pytest.raises(BundleError, match="is not a complete model bundle"):
+        load_bundle(path)
+
+
+PLACE = {"country": "Japan", "latitude": 35.7, "longitude": 139.71, "share": 1.0}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"size": -1},
+        {"size": 1060},
+        {"size": 3.5},
+        {"size": "3"},
+        {"share_north_of_20": 1.1},
+        {"share_north_of_20": "1"},
+        {"places": [PLACE | {"share": 1.1}]},
+        {"places": [PLACE | {"latitude": 90.1}]},
+        {"places": [PLACE | {"latitude": float("nan")}]},
+        {"places": [PLACE | {"longitude": -180.1}]},
+        {"places": [PLACE | {"longitude": "139"}]},
+        {"places": [PLACE | {"country": 81}]},
+        {"places": [{"country": "Japan"}]},
+        {"places": 3},
+        {"distinctive_features": [{"feature": 0, "z_score": 1.0}]},
+        {"distinctive_features": [{"feature": 69, "z_score": 1.0}]},
+        {"distinctive_features": [{"feature": 1.5, "z_score": 1.0}]},
+        {"distinctive_features": [{"feature": "1", "z_score": 1.0}]},
+        {"distinctive_features": [{"feature": 1, "z_score": float("inf")}]},
+        {"distinctive_features": [{"feature": 1, "z_score": "1"}]},
+        {"distinctive_features": [{"feature": 1, "z_score": None}]},
+        {"distinctive_features": [[1, 1.0]]},
+        {"distinctive_features": None},
+        {"more": 1},
+    ],
+)
+def test_genre_that_cannot_be_told_is_refused(path: Path, change: dict[str, Any]) -> None:
+    change_manifest(path, lambda manifest: manifest["genres"][9].update(change))
+    with pytest.raises(BundleError, match="is not a complete model bundle"):
+        load_bundle(path)
+
+
+@pytest.mark.parametrize("change", [{"share": -0.1}, {"latitude": -91.0}, {"longitude": 181.0}, {"country": 81}])
+def test_place_that_cannot_be_told_is_refused(path: Path, change: dict[str, Any]) -> None:
+    change_manifest(path, lambda manifest: manifest["places"][32].update(change))
+    with pytest.raises(BundleError, match="is not a complete model bundle"):
+        load_bundle(path)
+
+
+SOUND_GENRE = {
+    "size": 1059,
+    "share_north_of_20": 0.0,
+    "places": [PLACE | {"country": None, "latitude": -90.0, "longitude": 180.0}],
+    "distinctive_features": [{"feature": 1, "z_score": -1e9}, {"feature": 68, "z_score": 0.0}],
+    "distance_quantiles": ASCENDING,
+}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda manifest: manifest["genres"][9].update(SOUND_GENRE),
+        lambda manifest: manifest.update(accuracy_known_places=ACCURACIES, accuracy_unseen_places=ACCURACIES),
+        lambda manifest: manifest.update(accuracy_known_places={}, accuracy_unseen_places={}),
+    ],
+)
+def test_manifest_changed_to_other_sound_content_is_altered(
+    path: Path, change: Callable[[dict[str, Any]], None]
+) -> None:
+    """So it is what is wrong with the content above that is found, and not the change alone."""
+    change_manifest(path, change)
     with pytest.raises(BundleError, match="altered after training"):
         load_bundle(path)
+
+
+def test_bundle_that_was_not_evaluated_loads(path: Path, bundle: ModelBundle) -> None:
+    manifest = dataclasses.replace(bundle.manifest, accuracy_known_places={}, accuracy_unseen_places={})
+    save_bundle(dataclasses.replace(bundle, manifest=manifest), path)
+    assert load_bundle(path).manifest == manifest
 
 
 def test_places_must_be_as_many_as_the_network_has_classes(path: Path, bundle: ModelBundle) -> None:
@@ -153,7 +255,7 @@ def test_places_must_be_as_many_as_the_network_has_classes(path: Path, bundle: M
 
 def test_other_format_version_is_named(path: Path) -> None:
     altered(path, manifest=np.frombuffer(b'{"format_version": 99}', np.uint8))
-    with pytest.raises(BundleError, match="format 99, and this release reads 3"):
+    with pytest.raises(BundleError, match="format 99, and this release reads 4"):
         load_bundle(path)
 
 

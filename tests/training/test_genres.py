@@ -15,9 +15,7 @@ def test_clear_clusters_are_stable_and_apart(made: Dataset) -> None:
     assert quality.stability_over_seeds.least == pytest.approx(1.0)
     assert quality.stability_over_bootstraps.mean > 0.95
     assert quality.silhouette == pytest.approx(silhouette_score(made.features, clustering.labels))
-    assert quality.silhouette == pytest.approx(
-        np.average([genre.silhouette for genre in quality.genres], weights=clustering.sizes)
-    )
+    assert quality.silhouette == pytest.approx(np.average(quality.genre_silhouettes, weights=clustering.sizes))
 
 
 def test_clusters_of_noise_are_not_stable() -> None:
@@ -49,23 +47,6 @@ def test_bootstraps_are_drawn_with_replacement_and_held_against_the_fitted_genre
     assert quality.stability_over_bootstraps.mean > 0.3
     assert abs(against_chance.stability_over_bootstraps.mean) < 0.05
     assert against_chance.stability_over_seeds == quality.stability_over_seeds
-
-
-def test_distinctive_features_are_those_farthest_from_the_mean(made: Dataset) -> None:
-    features = made.features.copy()
-    labels = np.arange(60) % 3
-    features[labels == 1, 40] += 50
-    features[labels == 1, 7] -= 20
-    changed = Dataset(features, made.latitude, made.longitude, "")
-    clustering = kmeans.Clustering(
-        np.array([features[labels == each].mean(axis=0) for each in range(3)]), labels, (), True
-    )
-    first, second, *others = genres.examine(changed, clustering, seed=0).genres[1].distinctive_features
-    assert first.feature == 41
-    assert first.z_score == pytest.approx(np.sqrt(2), abs=0.05)  # a third of the rows, far from the rest
-    assert second.feature == 8
-    assert second.z_score < -1
-    assert len(others) == 8
 
 
 def test_one_genre_has_no_silhouette_to_speak_of(made: Dataset) -> None:

@@ -28,6 +28,55 @@ def test_genres_are_summarised(made: Dataset) -> None:
     assert (len(first.distance_quantiles), second.distance_quantiles[-1]) == (101, 29.5)
     assert {(place.country, place.share) for place in first.places} == {("Kenya", 0.5), ("Japan", 0.5)}
     assert [(place.country, place.latitude, place.longitude) for place in second.places] == [("Italy", 41.9, 12.48)]
+    assert first.distinctive_features == manifest.distinctive_features(
+        made.features, np.array([True, True, False] * 20)
+    )
+
+
+def test_genre_has_all_its_places_commonest_first(dataset: Dataset) -> None:
+    members = np.arange(len(dataset)) % 2 == 0
+    places = manifest.summarize_genre(dataset, members, np.zeros(len(dataset))).places
+    assert len(places) == len(set(dataset.place[members].tolist())) > 30
+    assert sum(place.share for place in places) == pytest.approx(1)
+    assert [place.share for place in places] == sorted((place.share for place in places), reverse=True)
+
+
+def test_distinctive_features_are_those_farthest_from_the_mean(made: Dataset) -> None:
+    features = made.features.copy()
+    members = np.arange(60) % 3 == 1
+    features[members, 40] += 50
+    features[members, 7] -= 20
+    features[:, 0] = 3
+    first, second, *others = manifest.distinctive_features(features, members)
+    assert first.feature == 41
+    assert first.z_score == pytest.approx(np.sqrt(2), abs=0.05)  # a third of the rows, far from the rest
+    assert second.feature == 8
+    assert second.z_score < -1
+    assert len(others) == 8
+
+
+def test_feature_that_is_the_same_everywhere_sets_nothing_apart() -> None:
+    everywhere = manifest.distinctive_features(np.ones((6, 68)), np.arange(6) < 3)
+    assert {each.z_score for each in everywhere} == {0.0}
+
+
+def test_accuracies_are_the_means_of_the_evaluation(made: Dataset) -> None:
+    clustering = kmeans.fit(made.features, 3, seed=0)
+    described = manifest.describe(made, made.split(0), 0, clustering, {})
+    assert described.accuracy_known_places == described.accuracy_unseen_places == {}
+    names = ("simple", "hidden", "places", "majority")
+    north = {
+        protocol: {
+            model: {"accuracy": metrics.Estimate(first + number / 16, 9.0, 9.0, 9.0)}
+            for number, model in enumerate((*names, "7 nearest neighbours"))
+        }
+        for protocol, first in (("random splits", 0.5), ("ten folds", 0.125), ("held-out places", 0.25))
+    }
+    evaluated = manifest.with_accuracies(described, north)
+    assert evaluated.accuracy_known_places == dict(zip(names, (0.5, 0.5625, 0.625, 0.6875), strict=True))
+    assert evaluated.accuracy_unseen_places == dict(zip(names, (0.25, 0.3125, 0.375, 0.4375), strict=True))
+    empty: dict[str, float] = {}
+    assert dataclasses.replace(evaluated, accuracy_known_places=empty, accuracy_unseen_places=empty) == described
 
 
 def test_places_are_listed_from_south_to_north(made: Dataset) -> None:

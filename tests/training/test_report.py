@@ -1,5 +1,4 @@
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +16,21 @@ def test_committed_figures_are_of_the_committed_bundle(figures: dict[str, Any], 
         assert figures["networks"][name]["validation_accuracy"] == pytest.approx(summary.validation_accuracy, abs=1e-6)
         assert figures["networks"][name]["temperature"] == pytest.approx(summary.temperature, abs=1e-6)
     assert figures["usual_distances"] == pytest.approx(bundle.manifest.usual_distances, abs=1e-6)
-    assert {tuple(genre) for genre in figures["genre_places"]} == {("size", "share_north_of_20", "places")}
+    assert {tuple(genre) for genre in figures["genre_places"]} == {
+        ("size", "share_north_of_20", "places", "distinctive_features")
+    }
+
+
+def test_accuracies_of_the_committed_bundle_are_those_of_the_committed_figures(
+    figures: dict[str, Any], bundle: ModelBundle
+) -> None:
+    for protocol, accuracies in (
+        ("random splits", bundle.manifest.accuracy_known_places),
+        ("held-out places", bundle.manifest.accuracy_unseen_places),
+    ):
+        models = figures["north"][protocol]
+        assert accuracies.keys() == {"simple", "hidden", "places", "majority"}
+        assert accuracies == pytest.approx({model: models[model]["accuracy"]["mean"] for model in accuracies}, abs=1e-6)
 
 
 def test_results_are_in_the_types_of_json(bundle: ModelBundle) -> None:
@@ -25,11 +38,3 @@ def test_results_are_in_the_types_of_json(bundle: ModelBundle) -> None:
     metrics = report.collect(bundle, result=result)
     assert metrics["result"] == {"mean": None, "low": None, "places": [1, 0.123457]}
     assert json.loads(report.as_json(metrics), parse_constant=pytest.fail) == metrics
-
-
-def test_report_of_other_models_is_stale(bundle: ModelBundle, tmp_path: Path) -> None:
-    assert not report.is_stale(tmp_path, bundle)
-    report.write(report.as_json(report.collect(bundle)), tmp_path / "metrics.json")
-    assert not report.is_stale(tmp_path, bundle)
-    report.write(report.as_json(report.collect(bundle) | {"model_version": "0" * 12}), tmp_path / "metrics.json")
-    assert report.is_stale(tmp_path, bundle)

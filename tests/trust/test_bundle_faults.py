@@ -101,7 +101,11 @@ FAULTS: dict[str, tuple[Fault, str]] = {
     "wrong shapes": (cut_a_feature_off, rf"{INCOMPLETE} \(its centroids and genres do not match\)"),
     "unknown format": (
         lambda path, _: change_manifest(path, lambda manifest: manifest.update(format_version=99)),
-        "has bundle format 99, and this release reads 3",
+        "has bundle format 99, and this release reads 4",
+    ),
+    "an accuracy in per cent": (
+        lambda path, _: change_manifest(path, lambda manifest: manifest["accuracy_known_places"].update(places=80.0)),
+        rf"{INCOMPLETE} \(a share or an accuracy is not between 0 and 1\)",
     ),
     "another kind of file": (lambda path, _: shutil.copy(ROOT / "README.md", path), INCOMPLETE),
     "another kind of archive": (
