@@ -1,13 +1,17 @@
-"""What the documentation shows of the bodies that FastAPI does not read itself."""
+"""What the documentation shows of the bodies that FastAPI does not read itself, and a made piece of each genre."""
 
 from typing import Any
 
+import numpy as np
+
+from models.bundle import ModelBundle
+from models.features import FEATURE_BOUND
 from service.forms import ARROW, CSV, JSON, NPY
-from service.schemas import EXAMPLE_ROWS, Batch
+from service.schemas import EXAMPLE_FEATURES, EXAMPLE_ROWS, Batch
 
 BINARY = {"type": "string", "format": "binary"}
 EXAMPLE_CSV = "".join(",".join(map(str, row)) + "\n" for row in EXAMPLE_ROWS)
-
+MEDIAN = 50  # among the 101 quantiles of distances
 
 PIECE = {
     "requestBody": {
@@ -15,6 +19,19 @@ PIECE = {
         "content": {JSON: {"schema": {"$ref": "#/components/schemas/Piece"}}},
     }
 }
+
+
+def piece_of_genre(bundle: ModelBundle, genre: int) -> list[float]:
+    """A made piece (68,) of the genre, no piece of music, with two decimals.
+
+    From the centroid it lies in the direction of the documentation's example, at the median distance of the genre's own
+    pieces.
+    """
+    direction = np.array(EXAMPLE_FEATURES) / np.linalg.norm(EXAMPLE_FEATURES)
+    distance = bundle.manifest.genres[genre].distance_quantiles[MEDIAN]
+    piece = bundle.genres.centroids[genre] + distance * direction
+    features: list[float] = piece.clip(-FEATURE_BOUND, FEATURE_BOUND).round(2).tolist()
+    return features
 
 
 def request_body() -> dict[str, Any]:

@@ -12,8 +12,9 @@ from starlette.responses import HTMLResponse, PlainTextResponse
 
 from models.bundle import ModelBundle
 from service.access import UNAUTHORIZED
+from service.examples import piece_of_genre
 from service.negotiation import preferred
-from service.operations_schemas import Genre, Genres, Live, Model, PlaceOfOrigin, Ready
+from service.operations_schemas import DistinctiveFeature, Genre, Genres, Live, Model, PlaceOfOrigin, Ready
 from service.pages import confined
 from service.problems import documented
 
@@ -38,7 +39,7 @@ router = APIRouter(tags=["operations"], responses=documented(INTERNAL_ERROR))
 
 @router.get("/genres", summary="Describe the genres")
 async def genres(request: Request) -> Genres:
-    """Says for each genre how large it is and where its training pieces come from."""
+    """Says for each genre how large it is, where its training pieces come from, and where it lies in the features."""
     bundle: ModelBundle = request.state.bundle
     descriptions = [
         Genre(
@@ -46,6 +47,11 @@ async def genres(request: Request) -> Genres:
             size=summary.size,
             share_north_of_20=summary.share_north_of_20,
             places=[PlaceOfOrigin(**dataclasses.asdict(place)) for place in summary.places],
+            distinctive_features=[
+                DistinctiveFeature(**dataclasses.asdict(each)) for each in summary.distinctive_features
+            ],
+            centroid=bundle.genres.centroids[number].tolist(),
+            example=piece_of_genre(bundle, number),
         )
         for number, summary in enumerate(bundle.manifest.genres)
     ]

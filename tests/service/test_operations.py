@@ -1,9 +1,11 @@
+import dataclasses
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
 
 from models.archive import DEFAULT_BUNDLE
@@ -24,9 +26,29 @@ def test_genres_are_described_from_the_manifest(client: httpx.Client, bundle: Mo
     assert [genre["genre"] for genre in genres] == list(range(10))
     assert sum(genre["size"] for genre in genres) == 1059
     assert sum(genre["size"] * genre["share_north_of_20"] for genre in genres) == pytest.approx(679)
-    assert {place["country"] for place in genres[0]["places"]} == {
-        place.country for place in bundle.manifest.genres[0].places
-    }
+    for genre, summary in zip(genres, bundle.manifest.genres, strict=True):
+        assert genre["places"] == [dataclasses.asdict(place) for place in summary.places]
+        assert sum(place["share"] for place in genre["places"]) == pytest.approx(1)
+        shares = [place["share"] for place in genre["places"]]
+        assert shares == sorted(shares, reverse=True)
+        assert genre["distinctive_features"] == [dataclasses.asdict(each) for each in summary.distinctive_features]
+        assert len({each["feature"] for each in genre["distinctive_features"]}) == 10
+    np.testing.assert_array_equal([genre["centroid"] for genre in genres], bundle.genres.centroids)
+
+
+def test_example_of_each_genre_is_of_that_genre_and_nothing_unusual(client: httpx.Client) -> None:
+    for genre in client.get("/genres").json()["genres"]:
+        found = client.post("/genre", json={"features": genre["example"]}).raise_for_status().json()
+        assert found["genre"] == genre["genre"]
+        assert found["typicality"] == pytest.approx(0.5, abs=0.01)
+        assert "warning" not in found
+
+
+def test_every_field_of_the_genres_is_described(client: httpx.Client) -> None:
+    schemas = client.get("/openapi.json").json()["components"]["schemas"]
+    for name in ("Genres", "Genre", "DistinctiveFeature", "PlaceOfOrigin"):
+        for field, described in schemas[name]["properties"].items():
+            assert described.get("description") or "$ref" in described, (name, field)
 
 
 def test_model_is_its_manifest(client: httpx.Client, bundle: ModelBundle) -> None:
@@ -36,6 +58,9 @@ def test_model_is_its_manifest(client: httpx.Client, bundle: ModelBundle) -> Non
     assert manifest["data_sha256"] == bundle.manifest.data_sha256
     assert manifest["networks"]["places"]["temperature"] == bundle.manifest.networks["places"].temperature
     assert len(manifest["places"]) == 33
+    assert manifest["accuracy_known_places"] == bundle.manifest.accuracy_known_places
+    assert manifest["accuracy_unseen_places"] == bundle.manifest.accuracy_unseen_places
+    assert manifest["accuracy_unseen_places"].keys() == {"simple", "hidden", "places", "majority"}
 
 
 def test_card_is_markdown_or_a_page(client: httpx.Client) -> None:

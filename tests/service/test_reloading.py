@@ -10,6 +10,7 @@ from models.bundle import ModelBundle
 from models.pieces import PiecePredictor
 from service.reloading import Models, warm_up
 from service.schemas import EXAMPLE_FEATURES
+from tests.bundles import with_centroids
 from tests.conftest import RunServer, Server, module
 
 PIECE = {"features": EXAMPLE_FEATURES}
@@ -61,6 +62,18 @@ def test_sighup_brings_the_other_models(
     assert f'version="{other_bundle.version}"}} 1.0' in metrics
     (line,) = [line for line in server.lines() if "in the place of" in line.get("message", "")]
     assert line["level"] == "info"
+
+
+def test_genres_are_those_of_the_models_that_answer(run_server: RunServer, path: Path, bundle: ModelBundle) -> None:
+    with run_server(MUSIC_ORIGIN_BUNDLE=str(path)) as server:
+        before = server.client.get("/genres").json()["genres"]
+        other = with_centroids(bundle, bundle.genres.centroids[::-1].copy())
+        save_bundle(other, path)
+        server.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: version(server) == other.version)
+        after = server.client.get("/genres").json()["genres"]
+    assert [genre["centroid"] for genre in after] == [genre["centroid"] for genre in reversed(before)]
+    assert after[0]["example"] != before[0]["example"]
 
 
 def test_bad_bundle_is_refused_and_the_old_one_answers(run_server: RunServer, path: Path, bundle: ModelBundle) -> None:
