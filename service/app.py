@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from models.archive import BundleError
-from service import docs, inference, logs, operations, predictions, problems
+from service import docs, front_page, inference, logs, operations, predictions, problems
 from service.access import SECURITY_SCHEMES, Keys, Origins
 from service.admission import Admission
 from service.draining import Drain
@@ -174,6 +174,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     ):
         service.include_router(router)
     docs.install_docs(service)
+    front_page.install_front_page(service)
     problems.install_problems(service)
     return service
 

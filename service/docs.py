@@ -4,11 +4,9 @@ from importlib import resources
 
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
-from fastapi.staticfiles import StaticFiles
-from starlette.responses import HTMLResponse, RedirectResponse
-from starlette.types import Receive, Scope, Send
+from starlette.responses import HTMLResponse
 
-from service.pages import ANY_STYLE, OWN_WORKERS, confined
+from service.pages import ANY_STYLE, OWN_WORKERS, WholeFiles, confined
 from service.problems import root_path
 
 ASSETS = "/docs/assets"
@@ -21,25 +19,10 @@ NO_PICTURE = b"data:image/svg+xml,<svg xmlns='http://www.w3.org/2000/svg'/>"
 router = APIRouter(include_in_schema=False)
 
 
-class WholeFiles(StaticFiles):
-    """Static files, never in parts: a wrong Range is answered in plain text, and none of the files is large."""
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers with the file, whole."""
-        headers = [(name, value) for name, value in scope["headers"] if name != b"range"]
-        await super().__call__({**scope, "headers": headers}, receive, send)
-
-
 def install_docs(app: FastAPI) -> None:
-    """Adds /docs, /redoc, their files, and the redirect from /."""
+    """Adds /docs, /redoc and their files."""
     app.include_router(router)
     app.mount(ASSETS, WholeFiles(packages=[PACKAGED_ASSETS]))
-
-
-@router.get("/")
-async def root(request: Request) -> RedirectResponse:
-    """Leads to the documentation."""
-    return RedirectResponse(f"{root_path(request)}/docs")
 
 
 @router.get("/docs")

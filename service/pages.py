@@ -1,11 +1,14 @@
-"""What a page of the service may do in a browser."""
+"""What the pages of the service have in common: their files, and what they may do in a browser."""
 
 import hashlib
 import re
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from starlette.responses import HTMLResponse
+from starlette.responses import HTMLResponse, Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import Receive, Scope, Send
 
 # Nothing from another host, nothing in another's frame, and of what is written into a page only what it came with.
 POLICY = (
@@ -14,6 +17,25 @@ POLICY = (
 )
 # ReDoc writes its styles as it goes, and searches in a worker that it makes itself.
 ANY_STYLE, OWN_WORKERS = "'unsafe-inline'", "worker-src blob:"
+
+
+class WholeFiles(StaticFiles):
+    """Static files with these headers, never in parts: a wrong Range is answered in plain text, and none is large."""
+
+    def __init__(self, *, headers: Mapping[str, str] | None = None, **options: Any) -> None:
+        super().__init__(**options)
+        self._headers = headers or {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers with the file, whole."""
+        headers = [(name, value) for name, value in scope["headers"] if name != b"range"]
+        await super().__call__({**scope, "headers": headers}, receive, send)
+
+    def file_response(self, *arguments: Any, **options: Any) -> Response:
+        """The file, or that the client has it already."""
+        response = super().file_response(*arguments, **options)
+        response.headers.update(self._headers)
+        return response
 
 
 def confined(page: HTMLResponse, *, styles: str = "", more: Sequence[str] = ()) -> HTMLResponse:

@@ -22,7 +22,7 @@ from models.archive import DEFAULT_BUNDLE, load_bundle
 from models.bundle import ModelBundle
 from training.dataset import Dataset, load_dataset, parse
 
-pytest_plugins = ["tests.containers"]
+pytest_plugins = ["tests.browser", "tests.containers"]
 
 ROOT = Path(__file__).parent.parent
 
@@ -32,8 +32,11 @@ RunServer = Callable[..., AbstractContextManager["Server"]]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Adds --long, with which the attacks of tests/trust/ last as long as they should."""
+    """Adds --long, with which the attacks of tests/trust/ last as long as they should, and --screenshots."""
     parser.addoption("--long", action="store_true", help="attack the service for minutes rather than seconds")
+    parser.addoption(
+        "--screenshots", metavar="FOLDER", help="keep there what the page looks like in each of its states"
+    )
 
 
 def problem(reply: httpx.Response, status: int) -> dict[str, Any]:

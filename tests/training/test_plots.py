@@ -24,6 +24,11 @@ NAMES = {
     "confusion",
     "accuracy_by_place",
 }
+# How colours are seen, by Machado and others (2009), severity 1.
+DEFICIENCIES = {
+    "deuteranopia": np.array([[0.367, 0.861, -0.228], [0.280, 0.673, 0.047], [-0.012, 0.043, 0.969]]),
+    "protanopia": np.array([[0.152, 1.053, -0.205], [0.115, 0.786, 0.099], [-0.004, -0.048, 1.052]]),
+}
 PLACES = (Place("Kenya", -1.26, 36.8, 1 / 3), Place("Japan", 35.7, 139.71, 1 / 3), Place(None, 41.9, 12.48, 1 / 3))
 
 
@@ -138,12 +143,10 @@ def test_coastlines_are_all_over_the_world_and_do_not_cross_it() -> None:
 
 
 def test_colours_can_be_told_apart_by_the_colour_blind() -> None:
-    """Machado and others (2009), severity 1: each pair of colours stays apart, or has markers that differ."""
-    deuteranopia = np.array([[0.367, 0.861, -0.228], [0.280, 0.673, 0.047], [-0.012, 0.043, 0.969]])
-    protanopia = np.array([[0.152, 1.053, -0.205], [0.115, 0.786, 0.099], [-0.004, -0.048, 1.052]])
+    """Each pair of colours stays apart, or has markers that differ."""
     assert len(set(plots.COLOURS)) == len(set(plots.MARKERS)) == 10
     colours = np.array([to_rgb(colour) for colour in plots.COLOURS]) ** 2.2
-    for seen in (colours, colours @ deuteranopia.T, colours @ protanopia.T):
+    for seen in (colours, *(colours @ deficiency.T for deficiency in DEFICIENCIES.values())):
         shown = np.clip(seen, 0, 1) ** (1 / 2.2)
         distances = np.linalg.norm(shown[:, None] - shown, axis=2)[np.triu_indices(10, 1)]
         assert distances.min() > 0.08

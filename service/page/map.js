@@ -1,0 +1,127 @@
+// The map of the world, in the Equal Earth projection (Šavrič, Patterson and Jenny, 2018).
+
+import { byId, degrees, nameOf, percent, svg } from "./elements.js";
+
+const [A1, A2, A3, A4] = [1.340264, -0.081106, 0.000893, 0.003796];
+const M = Math.sqrt(3) / 2;
+const RADIANS = Math.PI / 180;
+const EARTH_RADIUS_KM = 6371.0088;
+
+const WIDTH = 1000;
+const SCALE = WIDTH / 2 / 2.7066; // half of the equator is so long in the projection
+const [TOP, BOTTOM] = [84, -58]; // degrees of latitude shown
+const LARGEST_RADIUS = 62; // of a probability of one
+const SMALLEST_RADIUS = 1.6;
+const LABELLED = 6;
+const NORTH_LATITUDE = 20;
+
+/** Where a point in degrees is on the map. */
+function project(longitude, latitude) {
+	const theta = Math.asin(M * Math.sin(latitude * RADIANS));
+	const [square, sixth] = [theta ** 2, theta ** 6];
+	const slope = A1 + 3 * A2 * square + sixth * (7 * A3 + 9 * A4 * square);
+	const x = (longitude * RADIANS * Math.cos(theta)) / (M * slope);
+	const y = theta * (A1 + A2 * square + sixth * (A3 + A4 * square));
+	return [WIDTH / 2 + SCALE * x, -SCALE * y];
+}
+
+const [, HIGHEST] = project(0, TOP);
+const [, LOWEST] = project(0, BOTTOM);
+const rounded = (number) => number.toFixed(1);
+const pathOf = (points) => `M${points.map(([longitude, latitude]) => project(longitude, latitude).map(rounded)).join("L")}`;
+
+/** Draws the coastlines once; every map uses them. */
+export async function loadLand() {
+	const rings = await (await fetch("page/land.json")).json();
+	byId("land").setAttribute("d", rings.map((ring) => `${pathOf(decoded(ring))}Z`).join(""));
+}
+
+/** The points of a ring: tenths of a degree, each pair but the first from the one before it. */
+function decoded(ring) {
+	let [longitude, latitude] = [0, 0];
+	const points = [];
+	for (let index = 0; index < ring.length; index += 2) {
+		longitude += ring[index];
+		latitude += ring[index + 1];
+		points.push([longitude / 10, latitude / 10]);
+	}
+	return points;
+}
+
+/** The points at this distance around a point, as lines that end where the map does. */
+function ring({ latitude, longitude }, km) {
+	const [distance, from] = [km / EARTH_RADIUS_KM, latitude * RADIANS];
+	const lines = [[]];
+	for (let bearing = 0; bearing <= 360; bearing += 2) {
+		const sine = Math.sin(from) * Math.cos(distance) + Math.cos(from) * Math.sin(distance) * Math.cos(bearing * RADIANS);
+		const away = Math.atan2(
+			Math.sin(bearing * RADIANS) * Math.sin(distance) * Math.cos(from),
+			Math.cos(distance) - Math.sin(from) * sine,
+		);
+		const point = [((longitude + away / RADIANS + 540) % 360) - 180, Math.asin(Math.max(-1, Math.min(1, sine))) / RADIANS];
+		const last = lines.at(-1).at(-1);
+		if (last && Math.abs(last[0] - point[0]) > 180) lines.push([]);
+		lines.at(-1).push(point);
+	}
+	return lines.filter((line) => line.length > 1);
+}
+
+/**
+ * A map of places as circles whose area is their share, with the line of 20° N, and with a point and its expected error
+ * if there is one. `label` says all of it in words.
+ */
+export function worldMap({ places, point = null, errorKm = 0, label, labelled = LABELLED }) {
+	const side = Array.from({ length: TOP - BOTTOM + 1 }, (_, index) => [180, TOP - index]);
+	const edge = [...side, ...side.map(([longitude, latitude]) => [-longitude, latitude]).reverse()];
+	const [lineX, lineY] = project(-180, NORTH_LATITUDE);
+	const ordered = [...places].sort((one, other) => other.share - one.share);
+	return svg(
+		"svg",
+		{ class: labelled ? "map" : "map small", viewBox: `0 ${HIGHEST} ${WIDTH} ${LOWEST - HIGHEST}`, role: "img", "aria-label": label },
+		svg("path", { class: "sea", d: `${pathOf(edge)}Z` }),
+		svg("use", { class: "land", href: "#land" }),
+		svg("path", { class: "line", d: pathOf([[-180, NORTH_LATITUDE], [180, NORTH_LATITUDE]]) }),
+		svg("text", { class: "line-label", x: lineX + 8, y: lineY - 6 }, "20° N"),
+		ordered.map(circle),
+		point && svg("path", { class: "ring", d: ring(point, errorKm).map(pathOf).join("") }),
+		point && marker(point),
+		labels(ordered.slice(0, labelled)),
+	);
+}
+
+export const sideOf = (place) => (place.latitude > NORTH_LATITUDE ? "north" : "south");
+
+function circle(place) {
+	const [x, y] = project(place.longitude, place.latitude);
+	const drawn = svg("circle", { class: `place ${sideOf(place)}`, cx: rounded(x), cy: rounded(y), r: rounded(radius(place)) });
+	drawn.append(svg("title", {}, `${nameOf(place)}: ${percent(place.share)}`));
+	return drawn;
+}
+
+const radius = (place) => Math.max(SMALLEST_RADIUS, LARGEST_RADIUS * Math.sqrt(place.share));
+
+function marker(point) {
+	const [x, y] = project(point.longitude, point.latitude).map(rounded);
+	const drawn = svg("path", { class: "marker", d: `M${x} ${y}m-9 0h18m-9 -9v18` });
+	drawn.append(svg("title", {}, `The best point: ${degrees(point.latitude, point.longitude)}`));
+	return drawn;
+}
+
+/** Names beside the circles, the likeliest first, each where it covers no other; one without room is left out. */
+function labels(places) {
+	const [letter, height] = [8.2, 17];
+	const taken = [];
+	return places.map((place) => {
+		const name = nameOf(place);
+		const [x, y] = project(place.longitude, place.latitude);
+		const [away, width] = [radius(place) + 4, name.length * letter];
+		const spots = [[x + away, y + 5], [x - away - width, y + 5], [x - width / 2, y - away], [x - width / 2, y + away + 12]];
+		const isFree = ([left, base]) => left > 0 && left + width < WIDTH && taken.every((other) =>
+			left > other.left + other.width || left + width < other.left || Math.abs(base - other.base) > height);
+		const spot = spots.find(isFree);
+		if (!spot) return null;
+		const [left, base] = spot;
+		taken.push({ left, base, width });
+		return svg("text", { class: "label", x: rounded(left), y: rounded(base) }, name);
+	});
+}
