@@ -24,10 +24,10 @@ export async function ask(path, { body, type = "application/json", signal } = {}
 	if (body && key) headers["X-API-Key"] = key;
 	let reply;
 	try {
-		reply = await fetch(path, { method: body ? "POST" : "GET", headers, body, signal, cache: "no-store" });
+		reply = await fetch(path, { method: body ? "POST" : "GET", headers, body, signal });
 	} catch (error) {
 		if (signal?.aborted) throw error;
-		throw new Refusal(0, { detail: "The service cannot be reached. Is it running, and are you connected?" });
+		throw new Refusal(0, { detail: "The service cannot be reached." });
 	}
 	const content = await reply.json().catch(() => ({}));
 	if (!reply.ok) throw new Refusal(reply.status, content, Number(reply.headers.get("Retry-After")));

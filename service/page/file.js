@@ -7,9 +7,9 @@ import { Grid } from "./grid.js";
 import { writeNpy } from "./npy.js";
 import { FEATURES } from "./reading.js";
 
+export const CANCELLED = "cancelled"; // why work ended, if no other took its place
 const ROWS_AT_A_TIME = 1000;
 const LABELS_SHOWN = 3;
-const SECONDS_TO_WAIT = 1; // where the service is too busy and does not say how long
 
 /** What the service said of the rows so far, column by column. */
 class Answers {
@@ -17,10 +17,9 @@ class Answers {
 	columns = { genre: [], distance: [], typicality: [], unusual: [], north_of_20: [], probability: [], network: [], model_version: [] };
 
 	add(genres, north, rows) {
-		const constants = { network: north.network, model_version: genres.model_version };
+		const replies = { ...genres, ...north };
 		for (const [name, column] of Object.entries(this.columns)) {
-			const values = genres[name] ?? north[name];
-			for (let row = 0; row < rows; row++) column.push(name in constants ? constants[name] : values[row]);
+			for (let row = 0; row < rows; row++) column.push(Array.isArray(replies[name]) ? replies[name][row] : replies[name]);
 		}
 		this.count += rows;
 		this.warning ??= genres.warning;
@@ -39,7 +38,7 @@ async function askAboutRows(rows, answers, progress, signal) {
 			answers.add(...replies, part.length / FEATURES);
 		} catch (error) {
 			if (error.status === 413 && size > 1) size = Math.ceil(size / 2);
-			else if (error.status === 429) await new Promise((done) => setTimeout(done, 1000 * (error.retryAfter || SECONDS_TO_WAIT)));
+			else if (error.status === 429) await new Promise((resume) => setTimeout(resume, 1000 * (error.retryAfter || 1)));
 			else throw error;
 			signal.throwIfAborted();
 		}
@@ -47,7 +46,7 @@ async function askAboutRows(rows, answers, progress, signal) {
 	}
 }
 
-/** Shows progress while something is done with many rows: `step(done, all, doing)`, until `end()`. */
+/** Shows progress while something is done with many rows, by the function that it gives. */
 export function progressOf(name, cancel) {
 	const bar = html("progress", { id: "progress" });
 	const words = html("label", { for: "progress" }, `Reading ${name}`);
@@ -62,17 +61,14 @@ export function progressOf(name, cancel) {
 	};
 }
 
-/**
- * Asks about rows and shows what was answered, all of it or what came before a failure, which is thrown again; if other
- * work has begun, nothing, unless it `wasCancelled()`.
- */
-export async function showRows(name, rows, step, wasCancelled, signal, onChoose) {
+/** Asks about rows and shows what was answered: all, or what came before it was cancelled or failed, which is thrown. */
+export async function showRows(name, rows, step, signal, onChoose) {
 	const answers = new Answers();
 	try {
 		step(0, rows.count, "Asked about");
 		await askAboutRows(rows, answers, (done) => step(done, rows.count, "Asked about"), signal);
 	} finally {
-		if (answers.count && (!signal.aborted || wasCancelled())) {
+		if (answers.count && (!signal.aborted || signal.reason === CANCELLED)) {
 			showAnswers(name, rows, answers, (await description()).genres.length, onChoose);
 		}
 	}

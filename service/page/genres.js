@@ -7,14 +7,14 @@ import { genreOrigin } from "./piece.js";
 
 const FEATURES_LISTED = 5;
 
-/** Shows the genres; `showExample` is called with a genre whose example is asked for. */
+/** Shows the genres; `showExample` is called with the one whose example is asked for. */
 export async function showGenres(showExample) {
 	const { genres } = await description();
 	byId("genres").replaceChildren(
 		html("h2", {}, `The ${genres.length} genres`),
 		html("p", { class: "lead" },
-			"Groups of pieces with like features, found by K-means, largest first. Nobody named them: a genre is a ",
-			"neighbourhood, not a style. Features go by number, since the data set does not say which is which."),
+			"Groups of pieces with like features, found by K-means, largest first: neighbourhoods that nobody named, not styles. ",
+			"Features go by number, since the data set does not say which is which."),
 		html("div", { class: "columns" }, genres.map((genre) => genreCard(genre, showExample))),
 	);
 }

@@ -118,8 +118,8 @@ export class Grid {
 	#markSorted() {
 		const { column, descending } = this.#sorted;
 		[...this.#head.children].forEach((cell, index) => {
-			if (index === column) cell.setAttribute("aria-sort", descending ? "descending" : "ascending");
-			else cell.removeAttribute("aria-sort");
+			const direction = descending ? "descending" : "ascending";
+			cell.setAttribute("aria-sort", index === column ? direction : "none");
 		});
 	}
 }

@@ -1,16 +1,15 @@
 // The page, put together. Its address says what it shows: a piece by its features, or the genres.
 
 import { askAboutPiece, description, Refusal, useKey } from "./api.js";
-import { announce, byId, html } from "./elements.js";
-import { progressOf, showRows } from "./file.js";
+import { announce, byId, html, whole } from "./elements.js";
+import { CANCELLED, progressOf, showRows } from "./file.js";
 import { showGenres } from "./genres.js";
-import { loadLand } from "./map.js";
+import { loadLand, worldMap } from "./map.js";
 import { showPiece } from "./piece.js";
 import { InputError, readFile, readText } from "./reading.js";
 
 const PIECE = "#piece=";
 const GENRES = "#genres";
-const CANCELLED = "cancelled";
 const tabs = ["music", "genres"];
 const field = byId("features");
 let work = new AbortController(); // what is under way; new work ends it
@@ -71,7 +70,7 @@ async function take(name, rows, step, signal) {
 	} else {
 		byId("piece").hidden = true;
 		goTo((shown = ""));
-		await showRows(name, rows, step ?? progressOf(name, cancel), () => signal.reason === CANCELLED, signal, showRow);
+		await showRows(name, rows, step ?? progressOf(name, cancel), signal, showRow);
 		byId("table-title").focus();
 	}
 }
@@ -150,11 +149,14 @@ function openTab(name) {
 	byId(`${name}-tab`).focus();
 }
 
-async function offerExamples() {
-	const { genres } = await description();
+async function showStart() {
+	const { genres, manifest } = await description();
 	byId("examples").append(...genres.map((genre) =>
 		html("button", { type: "button", "aria-label": `Example of genre ${genre.genre}`, onclick: () => showExample(genre) }, `${genre.genre}`)));
 	byId("examples").hidden = false;
+	const { rows, places } = manifest;
+	const words = `The ${places.length} places that the models know; a circle’s area is the share of their ${whole(rows)} pieces.`;
+	byId("start").append(worldMap({ places, label: words }), html("figcaption", {}, words));
 }
 
 byId("input").addEventListener("submit", (event) => {
@@ -189,5 +191,5 @@ for (const kind of ["dragover", "dragleave", "drop"]) {
 addEventListener("popstate", follow); // also when the address is changed by hand
 
 loadLand();
-run(offerExamples);
+run(showStart);
 follow();

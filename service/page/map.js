@@ -93,18 +93,16 @@ export const sideOf = (place) => (place.latitude > NORTH_LATITUDE ? "north" : "s
 
 function circle(place) {
 	const [x, y] = project(place.longitude, place.latitude);
-	const drawn = svg("circle", { class: `place ${sideOf(place)}`, cx: rounded(x), cy: rounded(y), r: rounded(radius(place)) });
-	drawn.append(svg("title", {}, `${nameOf(place)}: ${percent(place.share)}`));
-	return drawn;
+	const shape = { class: `place ${sideOf(place)}`, cx: rounded(x), cy: rounded(y), r: rounded(radius(place)) };
+	return svg("circle", shape, svg("title", {}, `${nameOf(place)}: ${percent(place.share)}`));
 }
 
 const radius = (place) => Math.max(SMALLEST_RADIUS, LARGEST_RADIUS * Math.sqrt(place.share));
 
 function marker(point) {
 	const [x, y] = project(point.longitude, point.latitude).map(rounded);
-	const drawn = svg("path", { class: "marker", d: `M${x} ${y}m-9 0h18m-9 -9v18` });
-	drawn.append(svg("title", {}, `The best point: ${degrees(point.latitude, point.longitude)}`));
-	return drawn;
+	const title = svg("title", {}, `The best point: ${degrees(point.latitude, point.longitude)}`);
+	return svg("path", { class: "marker", d: `M${x} ${y}m-9 0h18m-9 -9v18` }, title);
 }
 
 /** Names beside the circles, the likeliest first, each where it covers no other; one without room is left out. */

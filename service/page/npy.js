@@ -16,11 +16,11 @@ export function readNpy(bytes) {
 	const form = /'descr': '([<>])f([48])'/.exec(header);
 	const shape = /'shape': \(([\d, ]+)\)/.exec(header)?.[1].split(",").filter((part) => part.trim()).map(Number);
 	if (!form || !shape) throw new InputError("The file must hold an array of float32 or float64, as numpy.save writes it.");
-	if (shape.length > 2) throw new InputError(`The array has ${shape.length} dimensions; rows and columns are wanted.`);
+	if (shape.length > 2) throw new InputError(`The array has ${shape.length} dimensions, not two.`);
 	const [rows, columns] = shape.length === 1 ? [1, shape[0]] : shape;
 	const size = Number(form[2]);
 	if (bytes.length - start !== rows * columns * size) {
-		throw new InputError("The file is not as long as its header says: it was cut off, or more follows.");
+		throw new InputError("The file is shorter or longer than its header says.");
 	}
 	const [little, read] = [form[1] === "<", size === 4 ? "getFloat32" : "getFloat64"];
 	const byColumns = header.includes("'fortran_order': True");

@@ -34,7 +34,7 @@ export function showPiece(features, replies, name, note) {
 const title = (likeliest) => `Most like the music of ${nameOf(likeliest).replace(/^United/, "the $&")}`;
 
 function lead([likeliest, second], { north, genre }) {
-	const words = likeliest.probability < STANDS_OUT ? "No place stands out" : "Among the places that the model knows";
+	const words = likeliest.probability < STANDS_OUT ? "No place stands out" : "Among the places that the models know";
 	const [most, next] = [likeliest, second].map((place) => place && `${nameOf(place)} has ${percent(place.probability)}`);
 	return `${words}: ${most}${next ? `, ${next}` : ""}. North of 20° N: ${percent(north[0].probability)}. Genre ${genre.genre}.`;
 }
@@ -54,7 +54,7 @@ function placesCard(places, origin) {
 	const row = (place) =>
 		({ label: nameOf(place), share: place.share / places[0].share, value: percent(place.share), kind: sideOf(place) });
 	return card("Where it may come from",
-		html("p", {}, `Of the ${places.length} places that the model knows; it cannot name any other.`),
+		html("p", {}, `How likely each of the ${places.length} places is that the models know. They can name no other.`),
 		bars("The likeliest places, and their probabilities", places.slice(0, PLACES_LISTED).map(row)),
 		html("details", {},
 			html("summary", {}, `All ${places.length} places`),
@@ -67,18 +67,17 @@ function northCard({ north, manifest }) {
 	const [best] = north;
 	const rows = north.map(({ network, probability: share, north_of_20: isNorth }) =>
 		({ label: NETWORK_WORDS[network], share, value: percent(share), kind: isNorth ? "north" : "south" }));
-	const hundred = Math.round(100 * Math.max(best.probability, 1 - best.probability));
-	const side = best.north_of_20 ? "north" : "south";
+	const [side, share] = best.north_of_20 ? ["north", best.probability] : ["south", 1 - best.probability];
 	return card("North of 20° N?",
 		bars("The probability of north of 20° N, by each network", rows, { className: "halved" }),
-		html("p", {}, "The probability of north by three networks; beyond the middle, north is likelier. It is calibrated: of ",
-			`pieces from these places for which the first says ${side} with ${hundred} %, about ${hundred} in 100 are from there.`),
+		html("p", {}, "The probability of north by three networks; beyond the middle, north is likelier. It is calibrated: of all ",
+			`pieces from these places for which the first says ${side} with ${percent(share)}, about that share is from there.`),
 		html("p", { class: "honest" }, unseen(manifest)));
 }
 
 /** How good north or south is for a place that training did not have, as it was measured. */
 function unseen({ accuracy_unseen_places: measured = {} }) {
-	const start = "For music from a place that the model has not seen, north or south is little better than a guess";
+	const start = "For music from a place that the models have not seen, north or south is little better than a guess";
 	if (measured.majority === undefined) return `${start}; for these models it was not measured how much better.`;
 	const networks = NETWORKS.map((network) => percent(measured[network])).join(", ");
 	return `${start}: of pieces from places left out of training, the three told ${networks} rightly, and always saying the commoner side ${percent(measured.majority)}.`;

@@ -20,7 +20,7 @@ export class InputError extends Error {
 	}
 }
 
-/** Rows as they were read: `values` has 68 numbers for each; `labels` the cells of its columns of text, by `names`. */
+/** Rows as they were read: 68 `values` each; `labels` are the cells of columns of text, which have `names`. */
 class Rows {
 	constructor(values, width, names = [], labels = []) {
 		const note = width > FEATURES ? "The last two of the 70 numbers, the place in the published data, are left aside." : "";
@@ -44,7 +44,7 @@ export async function readText(text, pause = () => {}) {
 /** Reads a file: a NumPy array, or text. */
 export async function readFile(file, pause) {
 	if (file.size > MAX_FILE_MIB * 2 ** 20) {
-		throw new InputError(`The file is larger than ${MAX_FILE_MIB} MiB: send such from a program, to /genre/batch.`);
+		throw new InputError(`The file is larger than ${MAX_FILE_MIB} MiB: send it from a program.`);
 	}
 	const bytes = new Uint8Array(await file.arrayBuffer());
 	if (isNpy(bytes)) return fromArray(readNpy(bytes));
@@ -63,9 +63,7 @@ function readPiece(text, offset = 0) {
 		const wrong = whatIsWrong(token);
 		if (wrong) throw new InputError(`Number ${index + 1}, “${shortened(token)}”, ${wrong}.`, at);
 	});
-	if (!WIDTHS.includes(tokens.length)) {
-		throw new InputError(`There must be ${FEATURES} numbers, not ${tokens.length}.`);
-	}
+	if (!WIDTHS.includes(tokens.length)) throw new InputError(`There must be ${FEATURES} numbers, not ${tokens.length}.`);
 	const values = tokens.slice(0, FEATURES).map(({ token }) => toNumber(token));
 	return new Rows(Float64Array.from(values), tokens.length);
 }
@@ -123,11 +121,11 @@ async function readTable(lines, pause) {
 	return new Rows(values, width - texts.length, names, labels);
 }
 
-/** Whether a first line holds names: all differ and none is a number, or they only count up. */
+/** Whether a first line holds names: all differ, and numbers, if there are any, only count up. */
 function isHeader(cells) {
-	const counts = (from) => cells.every((cell, index) => toNumber(cell) === index + from);
-	const differ = new Set(cells).size === cells.length;
-	return (differ && cells.every((cell) => Number.isNaN(toNumber(cell)))) || counts(0) || counts(1);
+	const numbers = cells.map(toNumber).filter((number) => !Number.isNaN(number));
+	const counts = (from) => numbers.every((number, index) => number === index + from);
+	return new Set(cells).size === cells.length && (counts(0) || counts(1));
 }
 
 /** Which columns hold the features, and which hold words about the piece, by the first row. */

@@ -63,6 +63,7 @@ def page(only_page: Page, requests: list[Request]) -> Iterator[Page]:
     yield only_page
     only_page.remove_listener("request", note)
     only_page.unroute_all()
+    only_page.emulate_media(color_scheme="light")
     only_page.goto("about:blank")
 
 

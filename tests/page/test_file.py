@@ -114,6 +114,11 @@ def test_csv_is_read_as_the_service_reads_it(page: Page, requests: list[Request]
 
 FORMS: dict[str, Callable[[Matrix], str]] = {
     "spaces": lambda rows: as_csv(rows, " "),
+    "names and numbers in a header": lambda rows: (
+        ",".join(["name", *map(str, range(1, 69))])
+        + "\n"
+        + "".join(f"a piece,{line}\n" for line in as_csv(rows).split())
+    ),
     "columns that are numbered": lambda rows: ",".join(map(str, range(68))) + "\n" + as_csv(rows),
     "the published columns": lambda rows: as_csv(np.hstack([rows, [[35.7, 139.71]] * len(rows)])),
     "JSON": lambda rows: '{"features": ' + str(rows.tolist()) + "}",
