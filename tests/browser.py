@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Request, sync_playwright
+from playwright.sync_api import Browser, Request, expect, sync_playwright
 
 from tests.conftest import Require
 
@@ -46,3 +46,14 @@ def assert_all_stay_here(requests: list[Request], client: httpx.Client) -> None:
         url = httpx.URL(request.url)
         here = (url.host, url.port) == (client.base_url.host, client.base_url.port)
         assert here or request.url.startswith(("data:", "blob:")), request.url
+
+
+def assert_page_shows_a_piece(browser: Browser, address: str) -> None:
+    """The page of the service there is whole: it shows an example on the map."""
+    with browser.new_context(base_url=address) as context:
+        page = context.new_page()
+        page.goto("/")
+        page.get_by_role("button", name="Example of genre 9").click()
+        expect(page.locator("#piece-title")).to_have_text("Most like the music of the United Kingdom")
+        expect(page.locator("#piece .wide circle")).to_have_count(33)
+        page.wait_for_function("document.getElementById('land').getAttribute('d')?.length > 100_000")

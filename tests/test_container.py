@@ -7,8 +7,10 @@ import subprocess
 
 import httpx
 import pytest
+from playwright.sync_api import Browser
 
 from service.schemas import EXAMPLE_FEATURES
+from tests.browser import assert_page_shows_a_piece
 from tests.conftest import assert_close
 from tests.containers import IMAGE, run
 
@@ -24,6 +26,10 @@ def test_container_answers_as_the_local_service(client: httpx.Client, address: s
 def test_container_shows_the_docs_page(address: str) -> None:
     assert "swagger-ui" in httpx.get(f"http://{address}/docs").raise_for_status().text
     assert httpx.get(f"http://{address}/docs/assets/swagger-ui-bundle.js").raise_for_status().content
+
+
+def test_page_of_the_container_shows_a_piece(browser: Browser, address: str) -> None:
+    assert_page_shows_a_piece(browser, f"http://{address}")
 
 
 def test_health_check_tells_a_working_service_from_none(engine: str, container: str, address: str) -> None:

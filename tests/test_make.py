@@ -11,10 +11,12 @@ from pathlib import Path
 
 import httpx
 import pytest
+from playwright.sync_api import Browser
 
 from benchmarks.serving.stacks import OURS
 from models.bundle import ModelBundle
 from service.schemas import EXAMPLE_FEATURES
+from tests.browser import assert_page_shows_a_piece
 from tests.conftest import ROOT, Require, free_port
 
 NOT_IN_GIT = shutil.ignore_patterns(".venv", ".bench", ".git", "__pycache__", ".*_cache")
@@ -65,6 +67,10 @@ def port(project: Path) -> Iterator[int]:
 def test_make_serve_answers(port: int, bundle: ModelBundle) -> None:
     reply = httpx.post(f"http://127.0.0.1:{port}/genre", json={"features": EXAMPLE_FEATURES}).raise_for_status()
     assert reply.json()["model_version"] == bundle.version
+
+
+def test_make_serve_shows_the_page(browser: Browser, port: int) -> None:
+    assert_page_shows_a_piece(browser, f"http://127.0.0.1:{port}")
 
 
 def test_taken_port_is_said(project: Path, port: int) -> None:

@@ -7,7 +7,6 @@ from playwright.sync_api import Page, expect
 from service.schemas import EXAMPLE_FEATURES
 
 KEY = "the-key"
-CSV_OF_PIECES = "name," + ",".join(f"f{number}" for number in range(1, 69)) + "\n"
 
 
 def piece(page: Page, factor: float = 1) -> None:
@@ -24,15 +23,15 @@ def all_of_a_piece(page: Page) -> None:
 
 
 def table(page: Page) -> None:
-    """A file of 300 pieces, one of them unlike the training data."""
-    lines = [
-        f"piece {row}," + ",".join(f"{((row + 7) * (column + 3) * 0.6180339) % 2 - 1:.3f}" for column in range(68))
-        for row in range(299)
-    ]
+    """A file of 300 pieces, made from the genres' examples, one of them unlike the training data."""
+    genres = page.request.get("/genres").json()["genres"]
+    examples = [genre["example"] for genre in genres for _ in range(0, genre["size"], 20)]
+    lines = ["name," + ",".join(f"f{number}" for number in range(1, 69))]
+    for row in range(1, 300):
+        nearness = 0.7 + (37 * row % 100) / 150
+        lines.append(f"piece {row}," + ",".join(f"{nearness * each:.3f}" for each in examples[7 * row % len(examples)]))
     lines.append("piece 300," + ",".join(["9"] * 68))
-    page.set_input_files(
-        "#file", {"name": "tracks.csv", "mimeType": "text/csv", "buffer": (CSV_OF_PIECES + "\n".join(lines)).encode()}
-    )
+    page.set_input_files("#file", {"name": "tracks.csv", "mimeType": "text/csv", "buffer": "\n".join(lines).encode()})
     expect(page.locator("#table-title")).to_have_text("tracks.csv: 300 pieces")
 
 

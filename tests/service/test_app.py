@@ -144,11 +144,6 @@ def test_example_is_made_and_no_piece_of_the_data(dataset: Any) -> None:
     assert np.abs(dataset.features - EXAMPLE_FEATURES).max(axis=1).min() > 0.5
 
 
-def test_root_leads_to_the_docs(client: httpx.Client) -> None:
-    reply = client.get("/")
-    assert (reply.status_code, reply.headers["location"]) == (307, "/docs")
-
-
 def test_fastapi_run_serves_too() -> None:
     with subprocess.Popen(
         [FASTAPI, "run", "--port", "0"],
