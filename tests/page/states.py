@@ -25,11 +25,13 @@ def all_of_a_piece(page: Page) -> None:
 def table(page: Page) -> None:
     """A file of 300 pieces, made from the genres' examples, one of them unlike the training data."""
     genres = page.request.get("/genres").json()["genres"]
-    examples = [genre["example"] for genre in genres for _ in range(0, genre["size"], 20)]
+    by_size = [genre for genre in genres for _ in range(0, genre["size"], 20)]
     lines = ["name," + ",".join(f"f{number}" for number in range(1, 69))]
     for row in range(1, 300):
-        nearness = 0.7 + (37 * row % 100) / 150
-        lines.append(f"piece {row}," + ",".join(f"{nearness * each:.3f}" for each in examples[7 * row % len(examples)]))
+        genre, away = by_size[7 * row % len(by_size)], (37 * row % 100) / 50 - 1
+        pairs = zip(genre["centroid"], genre["example"], strict=True)
+        cells = [f"{middle + away * (example - middle):.3f}" for middle, example in pairs]
+        lines.append(",".join([f"piece {row}", *cells]))
     lines.append("piece 300," + ",".join(["9"] * 68))
     page.set_input_files("#file", {"name": "tracks.csv", "mimeType": "text/csv", "buffer": "\n".join(lines).encode()})
     expect(page.locator("#table-title")).to_have_text("tracks.csv: 300 pieces")
