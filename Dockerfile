@@ -6,6 +6,7 @@ COPY requirements/${REQUIREMENTS}.txt /tmp/requirements.txt
 RUN python -m venv --without-pip /venv \
     && pip --python /venv/bin/python install --no-cache-dir --only-binary :all: --require-hashes --requirement /tmp/requirements.txt \
     && rm /venv/lib/python3.*/site-packages/simdjson/*.cpp /venv/lib/python3.*/site-packages/simdjson/simdjson.h \
+    && find /venv -type d -name tests -prune -exec rm -r {} + \
     && find /venv/bin -type f -delete
 
 FROM ${PYTHON_IMAGE}

@@ -124,9 +124,9 @@ def test_installed_versions_are_the_pinned_ones(engine: str, record: Record) -> 
     )
 
 
-def test_image_adds_less_than_120_mb_to_its_base(contents: Contents, engine: str, record: Record) -> None:
+def test_image_adds_less_than_110_mb_to_its_base(contents: Contents, engine: str, record: Record) -> None:
     sizes = [int(run(engine, "image", "inspect", "--format={{.Size}}", each)) for each in (IMAGE, BASE_IMAGE)]
     counts = {folder: sum(file.startswith(folder) for file in contents.files) for folder in OUR_FOLDERS}
     found = ", ".join(f"{count} files in {folder}" for folder, count in counts.items())
     added = (sizes[0] - sizes[1]) / 1e6
-    record("the image's files and size", f"{found}, {added:.0f} MB over its base", "below 120 MB", 0 < added < 120)
+    record("the image's files and size", f"{found}, {added:.0f} MB over its base", "below 110 MB", 0 < added < 110)
