@@ -13,7 +13,7 @@ from tests.page.conftest import NewPage
 from tests.page.states import STATES
 
 THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
-WIDTHS = (360, 640, 768, 1024, 1152, 1920, 2560)
+WIDTHS = (320, 360, 640, 768, 1024, 1152, 1920, 2560)
 
 # What of the page reaches beyond its right edge, but for what has an edge of its own.
 OUTSIDE = """width => [...document.querySelectorAll("main :is(p, h2, h3, button, svg, textarea, .value)")].filter(
