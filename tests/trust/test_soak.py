@@ -126,12 +126,15 @@ def test_a_million_requests_leave_nothing_behind(
         "none",
         not wrong,
     )
-    change = memory_after / memory - 1
+    change, percent = (
+        memory_after / memory - 1,
+        sized(2, 5),
+    )  # what the allocator keeps takes more than seconds to settle
     record(
         f"memory after {answered:,} requests",
         f"{memory / MIB:.1f} MiB after the first {first:,}, {memory_after / MIB:.1f} at the end: {change:+.1%}",
-        "within 2 %",
-        abs(change) < 0.02,
+        f"within {percent} %",
+        abs(change) < percent / 100,
     )
     record(
         "open files and threads after them",
