@@ -129,7 +129,7 @@ def test_a_million_requests_leave_nothing_behind(
     change, percent = (
         memory_after / memory - 1,
         sized(2, 5),
-    )  # what the allocator keeps takes more than seconds to settle
+    )
     record(
         f"memory after {answered:,} requests",
         f"{memory / MIB:.1f} MiB after the first {first:,}, {memory_after / MIB:.1f} at the end: {change:+.1%}",
