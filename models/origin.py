@@ -11,6 +11,7 @@ from models.features import Floats
 NORTH_LATITUDE = 20.0
 EARTH_RADIUS_KM = 6371.0088  # the mean radius
 
+ROWS_AT_A_TIME = 256  # so that the expected distances of a batch take little memory
 LATTICE_POINTS = 2048  # about 500 km apart: near its least value, the expected distance hardly changes in so little
 
 Degrees = NDArray[np.float64]
@@ -56,10 +57,14 @@ class Places:
 
         They are looked for among the places themselves and a lattice over the whole Earth.
         """
-        expected = probabilities @ self._distances
-        best = expected.argmin(axis=1)
+        best, least = np.empty(len(probabilities), np.intp), np.empty(len(probabilities))
+        for start in range(0, len(probabilities), ROWS_AT_A_TIME):
+            rows = slice(start, start + ROWS_AT_A_TIME)
+            expected = probabilities[rows] @ self._distances
+            best[rows] = expected.argmin(axis=1)
+            least[rows] = expected[np.arange(len(expected)), best[rows]]
         latitude, longitude = self._candidates
-        return Origins(latitude[best], longitude[best], expected[np.arange(len(best)), best])
+        return Origins(latitude[best], longitude[best], least)
 
     @cached_property
     def _candidates(self) -> tuple[Degrees, Degrees]:

@@ -36,8 +36,8 @@ The networks tell *which of the 33 places, or recordings, a piece resembles*, an
 from. On unseen pieces of the 33 places, `places` tells the side of 20° N of about 80 in 100. Where a whole place is
 held out of training, every network falls to between 65 and 70 in 100, and always answering north is right for 64.
 
-Whole **batches** go to `/genre/batch` and `/north-of-20/batch`, as JSON, CSV, NumPy's `.npy` or an Arrow stream. The
-same predictions are there by the **Open Inference Protocol**, version 2, under `/v2`.
+Whole **batches** go to `/genre/batch`, `/origin/batch` and `/north-of-20/batch`, as JSON, CSV, NumPy's `.npy` or an
+Arrow stream. Genres and sides are there by the **Open Inference Protocol** too, version 2, under `/v2`.
 
 Every reply names the model version that gave it, and in its header `X-Request-ID` the request; every error is a
 *problem* (RFC 9457) that says what to mend, and [/problems](problems) explains each kind.

@@ -107,7 +107,7 @@ class RequestedOutput(BaseModel):
         Parameters,
         Field(
             description="`binary_data` says whether it is to be binary.",
-            json_schema_extra={"properties": {"binary_data": {"type": "boolean"}}},
+            json_schema_extra={"properties": {"binary_data": {"type": "boolean"}, "shared_memory_region": False}},
         ),
     ] = {}
 

@@ -1,4 +1,4 @@
-"""The prediction endpoints: /genre, /north-of-20 and /origin, and /genre and /north-of-20 for whole batches."""
+"""The prediction endpoints: /genre, /north-of-20 and /origin, for a piece and for whole batches."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -25,6 +25,7 @@ from service.schemas import (
     NorthOf20Batch,
     NorthOf20Options,
     NorthOf20Prediction,
+    OriginBatch,
     OriginOptions,
     OriginPrediction,
     PlaceProbability,
@@ -151,6 +152,37 @@ def north_of_20_batch(
     probability = predict_north_of_20(state, body.features, query)
     columns = {"north_of_20": probability > 0.5, "probability": probability}
     return _columns(state, columns, network=query.network)
+
+
+@batches.post(
+    "/origin/batch",
+    summary="Predict where many pieces come from",
+    description=f"Does for each row what `/origin` does for a piece, but names the likeliest place only.\n\n"
+    f"{FORMS_OF_A_BATCH}",
+    response_model=OriginBatch,
+    openapi_extra=examples.request_body(),
+    responses=examples.reply_forms(",".join([*OriginBatch.model_fields])),
+)
+def origin_batch(state: GivenState, body: Annotated[Rows, GIVEN]) -> Columns:
+    """Predicts the origin of each row."""
+    bundle, features = state["bundle"], body.features
+    state["rows"] = len(features)
+    if len(features) == 1:
+        probabilities = state["pieces"].places(features[0].astype(np.float64))[None, :]
+    else:
+        probabilities = bundle.networks["places"].predict(features)
+    points, likeliest = bundle.places.origins(probabilities), probabilities.argmax(axis=1)
+    countries = np.array([place.country or "" for place in bundle.manifest.places])
+    columns = {
+        "country": countries[likeliest],
+        "place_latitude": bundle.places.latitude[likeliest],
+        "place_longitude": bundle.places.longitude[likeliest],
+        "probability": probabilities.max(axis=1).clip(max=1),
+        "latitude": points.latitude,
+        "longitude": points.longitude,
+        "expected_error_km": points.expected_error_km,
+    }
+    return _columns(state, columns)
 
 
 def predict_genres(state: State, features: Floats) -> GenrePredictions:

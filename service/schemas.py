@@ -257,3 +257,40 @@ class OriginPrediction(TypedDict):
         ),
     ]
     model_version: ModelVersion
+
+
+class OriginBatch(BaseModel):
+    """Where pieces come from, column by column, each in the order of the rows."""
+
+    country: Annotated[
+        list[str],
+        Field(
+            description="The countries or regions of the likeliest places; empty where they are not known.",
+            examples=[["India", "Mali", "India"]],
+        ),
+    ]
+    place_latitude: Annotated[
+        list[float], Field(description="Of the likeliest places, in degrees north.", examples=[[28.61, 12.65, 28.61]])
+    ]
+    place_longitude: Annotated[
+        list[float], Field(description="Of the likeliest places, in degrees east.", examples=[[77.2, -8.0, 77.2]])
+    ]
+    probability: Annotated[
+        list[float], Field(description="The probabilities of the likeliest places.", examples=[[0.139, 0.231, 0.187]])
+    ]
+    latitude: Annotated[
+        list[float],
+        Field(description="Of the points of least expected error, in degrees north.", examples=[[37.44, 31.2, 39.1]]),
+    ]
+    longitude: Annotated[
+        list[float],
+        Field(description="Of the points of least expected error, in degrees east.", examples=[[60.61, 8.4, 57.9]]),
+    ]
+    expected_error_km: Annotated[
+        list[float],
+        Field(
+            description="The expected great-circle distances from the points to the true places.",
+            examples=[[3722.1, 3105.4, 3398.6]],
+        ),
+    ]
+    model_version: ModelVersion

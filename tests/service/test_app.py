@@ -120,6 +120,7 @@ def test_openapi_has_the_examples_and_the_error_replies(client: httpx.Client) ->
         "origin",
         "genre_batch",
         "north_of_20_batch",
+        "origin_batch",
         "genres",
         "live",
         "ready",

@@ -17,12 +17,12 @@ import pytest
 from models.bundle import ModelBundle
 from models.features import Floats
 from service.forms import ARROW, CSV, JSON, NPY
-from service.schemas import EXAMPLE_FEATURES
+from service.schemas import EXAMPLE_FEATURES, OriginBatch
 from tests.conftest import StartServer, problem
 from tests.service.test_arrow import as_arrow
 from training.dataset import Dataset
 
-PATHS = ("/genre/batch", "/north-of-20/batch")
+PATHS = ("/genre/batch", "/origin/batch", "/north-of-20/batch")
 ROWS = np.random.default_rng(8).normal(size=(7, 68)).round(4)
 
 
@@ -56,7 +56,7 @@ def columns_of(reply: httpx.Response) -> dict[str, list[Any]]:
     if form == CSV:
         rows = list(csv.DictReader(io.StringIO(reply.text)))
         return {
-            name: [json.loads(row[name]) for row in rows]
+            name: [row[name] if name == "country" else json.loads(row[name]) for row in rows]
             for name in rows[0]
             if name not in ("model_version", "network")
         }
@@ -97,6 +97,21 @@ def test_batch_of_sides_is_what_the_pieces_get(client: httpx.Client, query: str)
         piece = client.post(f"/north-of-20{query}", json={"features": row.tolist()}).json()
         assert (piece["north_of_20"], piece["network"]) == (north, reply["network"])
         assert probability == pytest.approx(piece["probability"], rel=1e-5)
+
+
+def test_batch_of_origins_is_what_the_pieces_get(client: httpx.Client, dataset: Dataset) -> None:
+    rows = dataset.features[::2]  # more than are looked for at a time
+    reply = client.post("/origin/batch", json={"features": rows.tolist()}).raise_for_status().json()
+    assert list(reply) == list(OriginBatch.model_fields)
+    assert {len(values) for name, values in reply.items() if name != "model_version"} == {len(rows)}
+    for row in [*range(0, len(rows), 40), len(rows) - 1]:
+        piece = client.post("/origin?top=1", json={"features": rows[row].tolist()}).json()
+        (place,) = piece["places"]
+        assert reply["country"][row] == place["country"]
+        assert (reply["place_latitude"][row], reply["place_longitude"][row]) == (place["latitude"], place["longitude"])
+        assert reply["probability"][row] == pytest.approx(place["probability"], rel=1e-5)
+        assert (reply["latitude"][row], reply["longitude"][row]) == (piece["latitude"], piece["longitude"])
+        assert reply["expected_error_km"][row] == pytest.approx(piece["expected_error_km"], rel=1e-5)
 
 
 def test_published_file_is_taken_as_it_is(client: httpx.Client, data_file: Path, dataset: Dataset) -> None:

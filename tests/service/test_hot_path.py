@@ -166,7 +166,9 @@ def test_more_at_a_time_than_the_limit_are_turned_away_at_once(start_server: Sta
         assert reply.status_code == 200
 
 
-@pytest.mark.parametrize("path", ["/genre", "/genre/batch", "/north-of-20", "/north-of-20/batch", "/origin"])
+@pytest.mark.parametrize(
+    "path", ["/genre", "/genre/batch", "/north-of-20", "/north-of-20/batch", "/origin", "/origin/batch"]
+)
 def test_unknown_and_repeated_options_are_refused(client: httpx.Client, path: str) -> None:
     content = PIECE if "batch" not in path else json.dumps({"features": [EXAMPLE_FEATURES]}).encode()
     client.post(path, content=content, headers=JSON).raise_for_status()

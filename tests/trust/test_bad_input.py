@@ -151,7 +151,7 @@ def test_bad_input_is_told_so(run_server: RunServer, bundle: ModelBundle, sized:
 
 
 def test_large_bodies_take_little_memory(run_server: RunServer, sized: Sized, record: Record) -> None:
-    rounds = sized(10, 2)
+    rounds = sized(10, 3)
     bodies = {name: make() for name, make in LARGE.items()}
     sizes = []
     with run_server(**AS_SHIPPED) as server:
