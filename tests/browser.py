@@ -53,7 +53,7 @@ def assert_page_shows_a_piece(browser: Browser, address: str) -> None:
     with browser.new_context(base_url=address) as context:
         page = context.new_page()
         page.goto("/")
-        page.get_by_role("button", name="Example of genre 9").click()
+        page.get_by_role("button", name="genre 9", exact=True).click()
         expect(page.locator("#piece-title")).to_have_text("Most like the music of the United Kingdom")
         expect(page.locator("#piece .wide circle")).to_have_count(33)
         page.wait_for_function("document.getElementById('land').getAttribute('d')?.length > 100_000")

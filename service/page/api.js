@@ -1,20 +1,14 @@
 // The service's own API, as any client asks it.
 
-let key = "";
+import { Refusal } from "./errors.js";
 
-/** Sends this key from now on. It is kept here and nowhere else. */
+export const NETWORKS = ["places", "hidden", "simple"];
+
+let key = ""; // kept here and nowhere else
+let described = null;
+
 export function useKey(value) {
 	key = value;
-}
-
-/** What the service said no to: its status, and its problem as it says it. */
-export class Refusal extends Error {
-	constructor(status, problem, retryAfter) {
-		super(problem.detail ?? problem.title ?? `The service answered ${status}.`);
-		this.status = status;
-		this.errors = problem.errors ?? [];
-		this.retryAfter = retryAfter;
-	}
 }
 
 /** The JSON that the service replies to GET, or to POST if there is a body. Throws Refusal. */
@@ -25,16 +19,15 @@ export async function ask(path, { body, type = "application/json", signal } = {}
 	let reply;
 	try {
 		reply = await fetch(path, { method: body ? "POST" : "GET", headers, body, signal });
-	} catch (error) {
-		if (signal?.aborted) throw error;
-		throw new Refusal(0, { detail: "The service cannot be reached." });
+	} catch {
+		signal?.throwIfAborted();
+		throw new Refusal(0, { detail: "The service cannot be reached: try again later." });
 	}
-	const content = await reply.json().catch(() => ({}));
-	if (!reply.ok) throw new Refusal(reply.status, content, Number(reply.headers.get("Retry-After")));
+	const content = await reply.json().catch(() => null);
+	signal?.throwIfAborted();
+	if (!reply.ok || !content) throw new Refusal(reply.status, content);
 	return content;
 }
-
-let described = null;
 
 /** What the service says of its genres and models; asked again when other models have answered. */
 export async function description(version = described?.version) {
@@ -45,14 +38,9 @@ export async function description(version = described?.version) {
 	return described;
 }
 
-export const NETWORKS = ["places", "hidden", "simple"];
-
-/** Where to ask about one piece. */
-export const PATHS = ["genre", "origin?top=1000", ...NETWORKS.map((network) => `north-of-20?network=${network}`)];
-
-/** All that the service says of one piece. */
 export async function askAboutPiece(features, signal) {
 	const body = JSON.stringify({ features: [...features] });
-	const [genre, origin, ...north] = await Promise.all(PATHS.map((path) => ask(path, { body, signal })));
+	const paths = ["genre", "origin?top=1000", ...NETWORKS.map((network) => `north-of-20?network=${network}`)];
+	const [genre, origin, ...north] = await Promise.all(paths.map((path) => ask(path, { body, signal })));
 	return { genre, origin, north, ...(await description(genre.model_version)) };
 }

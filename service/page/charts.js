@@ -1,27 +1,19 @@
-// Parts of results: bars, which are tables to those who do not see them, cards and warnings.
+// Parts of results: cards, warnings, and bars, which are tables to those who do not see them.
 
-import { html } from "./elements.js";
+import { html, p, strong } from "./elements.js";
 
-/** Rows of a label, a bar of this share of the width, and a value in words; `kind` is the bar's colour. */
-export function bars(caption, rows, { className = "" } = {}) {
-	return html(
-		"table",
-		{ class: `bars ${className}` },
-		html("caption", { class: "unseen" }, caption),
-		html("tbody", {}, rows.map(({ label, share, value, kind = "", current = false }) =>
-			html("tr", { class: current && "current" },
-				html("th", { scope: "row" }, label),
-				html("td", { class: "track", "aria-hidden": "true" }, share > 0 && html("span", { class: `bar ${kind}`, "--share": share })),
-				html("td", { class: "value" }, value)))),
-	);
+/** Rows of a label, a bar of this share of the width, a value in words, and perhaps the bar's kind. */
+export function bars(caption, rows, className = "") {
+	const bar = ({ share, kind = "" }) => share > 0 && html("span", { class: `bar ${kind}`, "--share": share });
+	return html("table", { class: `bars ${className}`, "aria-label": caption },
+		html("tbody", {}, rows.map((row) =>
+			html("tr", { class: row.kind },
+				html("th", { scope: "row" }, row.label),
+				html("td", { class: "track", "aria-hidden": "true" }, bar(row)),
+				html("td", { class: "value" }, row.value)))));
 }
 
-/** A part of a result: a heading, and what is under it. */
-export function card(title, ...children) {
-	return html("section", { class: "card" }, html("h3", {}, title), ...children);
-}
+export const card = (title, ...children) => html("section", { class: "card" }, html("h3", {}, title), ...children);
 
-/** The warning that the service gives of a reply, as it gives it, if there is one. */
-export function warning({ warning: words }) {
-	return words ? html("p", { class: "message warning" }, html("strong", {}, "Take this with care. "), words) : "";
-}
+/** The warning of a reply, as the service gives it, if there is one. */
+export const warning = (words, start) => words && html("p", { class: "message warning" }, strong(`${start} `), words);

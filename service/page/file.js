@@ -1,83 +1,58 @@
 // Many pieces: asked in parts, shown as a table.
 
-import { ask, description } from "./api.js";
+import { ask } from "./api.js";
 import { bars, card, warning } from "./charts.js";
-import { announce, byId, decimals, html, percent, plural, whole } from "./elements.js";
-import { Grid } from "./grid.js";
+import { announce, button, byId, chance, html, nameOf, percent, pieces, whole } from "./elements.js";
+import { gridOf } from "./grid.js";
 import { writeNpy } from "./npy.js";
-import { FEATURES } from "./reading.js";
+import { FEATURES } from "./numbers.js";
 
-export const CANCELLED = "cancelled"; // why work ended, if no other took its place
+const PATHS = ["genre/batch", "origin/batch", "north-of-20/batch"];
 const ROWS_AT_A_TIME = 1000;
-const LABELS_SHOWN = 3;
 
-/** What the service said of the rows so far, column by column. */
-class Answers {
+export class Answers {
 	count = 0;
-	columns = { genre: [], distance: [], typicality: [], unusual: [], north_of_20: [], probability: [], network: [], model_version: [] };
+	warning = "";
+	columns = {};
 
-	add(genres, north, rows) {
-		const replies = { ...genres, ...north };
-		for (const [name, column] of Object.entries(this.columns)) {
-			for (let row = 0; row < rows; row++) column.push(Array.isArray(replies[name]) ? replies[name][row] : replies[name]);
+	add({ warning: words, ...genres }, { model_version, ...origins }, north, rows) {
+		const replies = { ...origins, north_of_20: north.north_of_20, probability_of_north: north.probability, ...genres };
+		for (const [name, values] of Object.entries(replies)) {
+			this.columns[name] ??= [];
+			this.columns[name].push(...(Array.isArray(values) ? values : Array(rows).fill(values)));
 		}
 		this.count += rows;
-		this.warning ??= genres.warning;
+		this.warning ||= words;
 	}
 }
 
-/** Asks about all rows, part by part; `progress(done)` is called after each. What was answered is in `answers`. */
-async function askAboutRows(rows, answers, progress, signal) {
+export async function askAboutRows(rows, answers, signal) {
 	let size = ROWS_AT_A_TIME;
 	while (answers.count < rows.count) {
-		const from = answers.count;
-		const part = rows.values.subarray(from * FEATURES, (from + size) * FEATURES);
+		signal.throwIfAborted();
+		showProgress("Asked about", answers.count, rows.count);
+		const part = rows.values.subarray(answers.count * FEATURES, (answers.count + size) * FEATURES);
 		const options = { body: writeNpy(part, FEATURES), type: "application/x-npy", signal };
 		try {
-			const replies = await Promise.all([ask("genre/batch", options), ask("north-of-20/batch", options)]);
-			answers.add(...replies, part.length / FEATURES);
+			answers.add(...(await Promise.all(PATHS.map((path) => ask(path, options)))), part.length / FEATURES);
 		} catch (error) {
-			if (error.status === 413 && size > 1) size = Math.ceil(size / 2);
-			else if (error.status === 429) await new Promise((resume) => setTimeout(resume, 1000 * (error.retryAfter || 1)));
-			else throw error;
-			signal.throwIfAborted();
-		}
-		progress(answers.count);
-	}
-}
-
-/** Shows progress while something is done with many rows, by the function that it gives. */
-export function progressOf(name, cancel) {
-	const bar = html("progress", { id: "progress" });
-	const words = html("label", { for: "progress" }, `Reading ${name}`);
-	byId("table").replaceChildren(
-		html("h2", { id: "table-title" }, name),
-		html("p", { class: "progress" }, words, bar, html("button", { type: "button", onclick: cancel }, "Cancel")),
-	);
-	byId("table").hidden = false;
-	return (done, all, doing) => {
-		[bar.max, bar.value] = [all, done];
-		words.textContent = `${doing} ${whole(done)} of ${plural(all, "row", "rows")}`;
-	};
-}
-
-/** Asks about rows and shows what was answered: all, or what came before it was cancelled or failed, which is thrown. */
-export async function showRows(name, rows, step, signal, onChoose) {
-	const answers = new Answers();
-	try {
-		step(0, rows.count, "Asked about");
-		await askAboutRows(rows, answers, (done) => step(done, rows.count, "Asked about"), signal);
-	} finally {
-		if (answers.count && (!signal.aborted || signal.reason === CANCELLED)) {
-			showAnswers(name, rows, answers, (await description()).genres.length, onChoose);
+			if (error.status !== 413 || size === 1) throw error;
+			size = Math.ceil(size / 2); // the service takes no more at a time
 		}
 	}
 }
 
-function showAnswers(name, rows, answers, genreCount, onChoose) {
-	const isWhole = answers.count === rows.count;
-	const counted = isWhole ? plural(rows.count, "piece", "pieces") : `the first ${whole(answers.count)} of ${plural(rows.count, "piece", "pieces")}`;
-	const grid = new Grid({
+export function showProgress(doing, done, all) {
+	byId("progress").hidden = false;
+	[byId("done").max, byId("done").value] = [all, done];
+	byId("doing").textContent = `${doing} ${whole(done)} of ${whole(all)} rows`;
+}
+
+/** Shows what was answered in place of the table before it; `onChoose` is called with a row and its name. */
+export function showAnswers(name, rows, answers, genres, onChoose) {
+	const counted = answers.count === rows.count ? pieces(rows.count) : `the first ${whole(answers.count)} of ${pieces(rows.count)}`;
+	const unusual = answers.columns.unusual.filter(Boolean).length;
+	const grid = gridOf({
 		columns: columnsOf(rows, answers),
 		count: answers.count,
 		caption: `What the service says of each row of ${name}. Enter shows a row on the map.`,
@@ -86,39 +61,36 @@ function showAnswers(name, rows, answers, genreCount, onChoose) {
 	byId("table").replaceChildren(
 		html("h2", { id: "table-title", tabindex: "-1" }, `${name}: ${counted}`),
 		html("p", { class: "buttons" }, `${rows.note} Choose a row to see it on the map.`,
-			html("button", { type: "button", onclick: () => download(name, rows, answers) }, "Download as CSV")),
-		warning(answers),
-		html("div", { class: "columns" }, grid.element, html("div", {}, genreChart(answers, genreCount), sideChart(answers))),
+			button("Download as CSV", () => download(name, rows, answers))),
+		warning(answers.warning, `${pieces(unusual)}, take with care.`) || "",
+		html("div", { class: "columns" }, grid, html("div", {},
+			html("figure", { id: "row-map", class: "card" }),
+			chart("Genres", "Pieces by genre", genres.map(({ genre }) =>
+				[`genre ${genre}`, answers.columns.genre.filter((each) => each === genre).length]), answers.count),
+			sideChart(answers))),
 	);
 	announce(`${counted} answered.`);
 }
 
 function columnsOf(rows, { columns }) {
 	const number = (title, values, text) => ({ title, value: (row) => values[row], text: (row) => text(values[row]), numeric: true });
-	const labels = rows.names.slice(0, LABELS_SHOWN).map((title, index) => {
-		const cell = (row) => rows.labels[row][index] ?? "";
-		return { title, value: cell, text: cell, numeric: false };
-	});
+	const words = (title, cell) => ({ title, value: cell, text: cell });
 	return [
-		{ title: "Row", value: (row) => row, text: (row) => String(row + 1), numeric: true },
-		...labels,
+		{ title: "Row", value: (row) => row, text: (row) => `${row + 1}`, numeric: true },
+		...rows.names.slice(0, 3).map((title, index) => words(title, (row) => rows.labels[row][index] ?? "")),
+		words("Place", (row) => nameOf({ country: columns.country[row], latitude: columns.place_latitude[row], longitude: columns.place_longitude[row] })),
+		number("Likely", columns.probability, chance),
+		number("North", columns.probability_of_north, chance),
 		number("Genre", columns.genre, String),
 		number("Typicality", columns.typicality, percent),
-		number("Distance", columns.distance, decimals),
-		number("North", columns.probability, percent),
-		{ title: "Unusual", value: (row) => Number(columns.unusual[row]), text: (row) => (columns.unusual[row] ? "unusual" : ""), numeric: false },
+		words("Unusual", (row) => (columns.unusual[row] ? "unusual" : "")),
 	];
-}
-
-function genreChart({ columns, count }, genres) {
-	const sizes = Array.from({ length: genres }, () => 0);
-	for (const genre of columns.genre) sizes[genre] += 1;
-	return chart("Genres", "How many pieces are of each genre", sizes.map((size, genre) => [`genre ${genre}`, size]), count);
 }
 
 function sideChart({ columns, count }) {
 	const north = columns.north_of_20.filter(Boolean).length;
-	return chart("Sides of 20° N", "How many pieces are likelier from north, and from south", [["north", north, "north"], ["south", count - north, "south"]], count);
+	const rows = [["north", north, "north"], ["south", count - north, "south"]];
+	return chart("Sides of 20° N", "Pieces by side", rows, count);
 }
 
 function chart(title, caption, rows, count) {
@@ -129,12 +101,13 @@ function chart(title, caption, rows, count) {
 
 function download(name, rows, answers) {
 	const quoted = (cell) => (/[",\r\n]/.test(cell) ? `"${String(cell).replaceAll('"', '""')}"` : cell);
-	const lines = [["row", ...rows.names, ...Object.keys(answers.columns)]];
+	const tame = (words) => (/^[=+@\t\r-]/.test(words) ? `'${words}` : words); // a spreadsheet would take it for a formula
+	const lines = [["row", ...rows.names.map(tame), ...Object.keys(answers.columns)]];
 	for (let row = 0; row < answers.count; row++) {
-		lines.push([row + 1, ...(rows.labels[row] ?? []), ...Object.values(answers.columns).map((column) => column[row])]);
+		lines.push([row + 1, ...(rows.labels[row] ?? []).map(tame), ...Object.values(answers.columns).map((column) => column[row])]);
 	}
 	const text = lines.map((line) => `${line.map(quoted).join(",")}\n`).join("");
-	const address = URL.createObjectURL(new Blob([text], { type: "text/csv" }));
+	const address = URL.createObjectURL(new Blob(["\uFEFF", text], { type: "text/csv" }));
 	html("a", { href: address, download: `${name.replace(/\.\w+$/, "")}-origins.csv` }).click();
 	setTimeout(() => URL.revokeObjectURL(address), 60_000);
 }

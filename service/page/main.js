@@ -1,12 +1,13 @@
 // The page, put together. Its address says what it shows: a piece by its features, or the genres.
 
-import { askAboutPiece, description, Refusal, useKey } from "./api.js";
-import { announce, byId, html, whole } from "./elements.js";
-import { CANCELLED, progressOf, showRows } from "./file.js";
+import { askAboutPiece, description, useKey } from "./api.js";
+import { announce, button, byId, html, whole } from "./elements.js";
+import { Answers, askAboutRows, showAnswers, showProgress } from "./file.js";
 import { showGenres } from "./genres.js";
 import { loadLand, worldMap } from "./map.js";
-import { showPiece } from "./piece.js";
-import { InputError, readFile, readText } from "./reading.js";
+import { pieceMap, showPiece } from "./piece.js";
+import { InputError } from "./errors.js";
+import { readFile, readText } from "./reading.js";
 
 const PIECE = "#piece=";
 const GENRES = "#genres";
@@ -14,125 +15,135 @@ const tabs = ["music", "genres"];
 const field = byId("features");
 let work = new AbortController(); // what is under way; new work ends it
 let again = null; // what to do once there is a key
-let shown = ""; // the address of the piece in sight
+let shown = ""; // the address of the piece that is in sight or will be
+let tableId = Date.now(); // of the table that is kept; the history's entries that show it have it in their state
 
-/** Ends what is under way, does this instead, and says of a failure what it is. */
-async function run(task) {
+/** Ends what is under way; what comes instead stops at this signal. */
+function begin() {
 	work.abort();
 	work = new AbortController();
-	const { signal } = work;
+	return work.signal;
+}
+
+/** Does this instead of what is under way, and says of a failure what it is. */
+async function run(task) {
+	const signal = begin();
 	refuse("");
 	byId("problem").hidden = byId("key-form").hidden = true;
-	byId("music").setAttribute("aria-busy", "true");
-	try {
-		await task(signal);
-	} catch (error) {
-		if (!signal.aborted) explain(error, task);
-	}
+	byId("piece").setAttribute("aria-busy", "true");
+	await task(signal).catch((error) => signal.aborted || explain(error, task));
 	if (work.signal !== signal) return;
-	byId("music").removeAttribute("aria-busy");
-	if (byId("progress")) byId("table").hidden = true; // nothing came of it
+	byId("piece").removeAttribute("aria-busy");
+	byId("progress").hidden = true;
+	const titles = [byId("piece-title"), byId("table-title"), byId("choose")];
+	if (document.activeElement === document.body) titles.find((each) => each?.checkVisibility())?.focus({ preventScroll: true });
 }
 
 function explain(error, task) {
-	if (error instanceof InputError) return refuse(error.message, error.at);
-	if (!(error instanceof Refusal)) throw error;
+	hidePiece(); // it is not of what was asked
+	if (error instanceof InputError) return refuse(error.message, error.at, error.file);
 	if (error.status === 401) {
 		again = task;
 		byId("key-reason").textContent = error.message;
 		byId("key-form").hidden = false;
 		return byId("key").focus();
 	}
-	const errors = error.errors.map(({ pointer, message }) => html("li", {}, `${pointer} ${message}`));
-	byId("problem").replaceChildren(html("p", {}, error.message), html("ul", {}, errors));
+	byId("problem").textContent = error.message;
 	byId("problem").hidden = false;
 }
 
-/** Says beside the field what is wrong with the input, and marks it there; nothing is wrong if the message is empty. */
-function refuse(message, at = null) {
-	byId("input-error").textContent = message;
-	field.toggleAttribute("aria-invalid", message !== "");
-	if (!at) return;
+/** Says beside the field what is wrong with it or with a file, and marks where; an empty message takes that back. */
+function refuse(message, at, file) {
+	byId("input-error").textContent = file ? `${file}: ${message}` : message;
+	field.setAttribute("aria-invalid", String(message !== "" && !file));
+	if (!at || file) return;
 	field.focus();
 	field.setSelectionRange(...at);
 }
 
-/** Makes this the page's address; without a fragment it is that of the page alone. */
-function goTo(fragment) {
-	if (location.hash !== fragment) history.pushState(null, "", fragment || location.pathname + location.search);
+function hidePiece() {
+	byId("piece").hidden = true;
+	shown = "";
 }
 
-/** Shows the rows that were read: one piece by its address, more as a table. */
-async function take(name, rows, step, signal) {
-	if (rows.count === 1 && !rows.names.length) {
-		goTo(PIECE + rows.row(0).join());
-		await showAddress(signal);
-	} else {
-		byId("piece").hidden = true;
-		goTo((shown = ""));
-		await showRows(name, rows, step ?? progressOf(name, cancel), signal, showRow);
-		byId("table-title").focus();
-	}
+/** Makes this the page's address; no fragment is that of the page alone. */
+function goTo(fragment, state = null) {
+	if (state || location.hash !== fragment) history.pushState(state, "", fragment || location.pathname + location.search);
 }
 
-/** Shows the piece that the address names, its numbers in the field. */
-async function showAddress(signal) {
-	byId("table").hidden = true;
-	const numbers = new URLSearchParams(location.hash.slice(1)).get("piece");
-	const typed = await readText(field.value).catch(() => null);
-	if (typed?.count !== 1 || typed.row(0).join() !== numbers) field.value = numbers.replaceAll(",", ", ");
-	const rows = await readText(field.value);
-	await show(rows.row(0), "", rows.note, signal);
-}
-
-/** Shows a row of the table, which stays. */
-function showRow(features, name) {
-	history.replaceState(null, "", PIECE + features.join());
-	run((signal) => show(features, name, "", signal));
-}
-
-async function show(features, name, note, signal) {
-	const replies = await askAboutPiece(features, signal);
+async function pause(done, all) {
+	const { signal } = work;
+	showProgress("Read", done, all);
+	await new Promise((resume) => setTimeout(resume));
 	signal.throwIfAborted();
-	shown = location.hash;
-	showPiece(features, replies, name, note);
-	document.querySelector("#piece .wide").scrollIntoView({ block: "nearest" });
-	announce(byId("piece-title").textContent);
 }
 
-function cancel() {
-	work.abort(CANCELLED);
-	announce("Cancelled.");
+function visit(features, state = null) {
+	goTo(PIECE + features.join(), state);
+	follow();
+}
+
+/** Shows the rows that were read: one piece by its address, more as a table, even if not all were answered. */
+async function take(name, rows, signal) {
+	if (rows.count === 1 && !rows.names.length) {
+		return visit(rows.row(0), rows.note && { note: rows.note });
+	}
+	const answers = new Answers();
+	await askAboutRows(rows, answers, signal).finally(async () => {
+		if (!answers.count || work.signal !== signal) return;
+		const { genres } = await description(answers.columns.model_version.at(-1));
+		showAnswers(name, rows, answers, genres, (features, row) => visit(features, { table: tableId, name: row }));
+		select("music");
+		hidePiece();
+		goTo("", { table: ++tableId });
+		byId("table").hidden = false;
+		byId("table-title").focus();
+	});
+}
+
+/** Shows the piece that the address names: its numbers in the field, or beside the table if it is a row of that. */
+async function showAddress(signal) {
+	const { hash } = location;
+	const numbers = new URLSearchParams(hash.slice(1)).get("piece");
+	const { table, name = "", note = "" } = history.state ?? {};
+	if (numbers === null) return;
+	shown = hash;
+	const isOfTable = table === tableId;
+	if (!isOfTable) field.value = numbers.replaceAll(",", ", ");
+	const rows = await readText(numbers);
+	if (rows.count > 1) throw new InputError(`The address has ${rows.count} pieces, and should have one.`);
+	const replies = await askAboutPiece(rows.row(0), signal);
+	signal.throwIfAborted();
+	showPiece(replies, name, note);
+	if (isOfTable) byId("row-map").replaceChildren(pieceMap(replies, 0), html("figcaption", {}, name));
+	document.querySelector(isOfTable ? "#row-map" : "#piece .wide").scrollIntoView({ block: "nearest" });
+	document.title = byId("piece-title").textContent;
+	announce(document.title);
 }
 
 function open(file) {
 	if (location.hash === GENRES) goTo(shown);
 	select("music");
 	run(async (signal) => {
-		const step = progressOf(file.name, cancel);
-		byId("piece").hidden = true;
-		const rows = await readFile(file, async (done, all) => {
-			step(done, all, "Read");
-			await new Promise((resume) => setTimeout(resume));
-			signal.throwIfAborted();
+		const rows = await readFile(file, pause).catch((error) => {
+			throw Object.assign(error, { file: file.name });
 		});
-		await take(file.name, rows, step, signal);
+		await take(file.name, rows, signal);
 	});
 }
 
-function showExample({ example }) {
-	field.value = example.join(", ");
-	select("music");
-	run(async (signal) => take("", await readText(field.value), null, signal));
-}
+const showExample = ({ example }) => visit(example);
 
 /** Follows the address: at the start, by a link, back and forth, and from tab to tab. */
 function follow() {
 	const { hash } = location;
 	select(hash === GENRES ? "genres" : "music");
-	if (hash === GENRES) run(() => showGenres(showExample));
-	else if (hash.startsWith(PIECE) && hash !== shown) run(showAddress);
-	else if (hash !== shown) byId("piece").hidden = true;
+	if (hash === GENRES) return showGenres(showExample).catch(explain);
+	byId("table").hidden = history.state?.table !== tableId;
+	if (hash === shown) return;
+	if (hash.startsWith(PIECE)) return run(showAddress);
+	begin();
+	hidePiece();
 }
 
 function select(name) {
@@ -144,32 +155,39 @@ function select(name) {
 }
 
 function openTab(name) {
-	goTo(name === "genres" ? GENRES : shown);
+	if (name === "genres") goTo(GENRES, history.state);
+	else if (location.hash === GENRES) goTo(shown, history.state);
 	follow();
 	byId(`${name}-tab`).focus();
 }
 
 async function showStart() {
 	const { genres, manifest } = await description();
-	byId("examples").append(...genres.map((genre) =>
-		html("button", { type: "button", "aria-label": `Example of genre ${genre.genre}`, onclick: () => showExample(genre) }, `${genre.genre}`)));
+	byId("examples").append(...genres.map((genre) => button(`genre ${genre.genre}`, () => showExample(genre))));
 	byId("examples").hidden = false;
 	const { rows, places } = manifest;
 	const words = `The ${places.length} places that the models know; a circle’s area is the share of their ${whole(rows)} pieces.`;
 	byId("start").append(worldMap({ places, label: words }), html("figcaption", {}, words));
 }
 
-byId("input").addEventListener("submit", (event) => {
+const on = (id, kind, listener) => byId(id).addEventListener(kind, listener);
+
+on("input", "submit", (event) => {
 	event.preventDefault();
-	run(async (signal) => take("Your rows", await readText(field.value), null, signal));
+	run(async (signal) => take("Your rows", await readText(field.value, pause), signal));
 });
-field.addEventListener("input", () => refuse(""));
-byId("choose").addEventListener("click", () => byId("file").click());
-byId("file").addEventListener("change", ({ target }) => {
+on("features", "input", () => refuse(""));
+on("choose", "click", () => byId("file").click());
+on("file", "change", ({ target }) => {
 	if (target.files.length) open(target.files[0]);
 	target.value = ""; // so that the same file can be opened again
 });
-byId("key-form").addEventListener("submit", (event) => {
+on("cancel", "click", () => {
+	work.abort();
+	byId("choose").focus();
+	announce("Cancelled.");
+});
+on("key-form", "submit", (event) => {
 	event.preventDefault();
 	useKey(byId("key").value);
 	byId("key").value = "";
@@ -177,19 +195,19 @@ byId("key-form").addEventListener("submit", (event) => {
 });
 for (const name of tabs) {
 	const other = tabs.find((each) => each !== name);
-	byId(`${name}-tab`).addEventListener("click", () => openTab(name));
-	byId(`${name}-tab`).addEventListener("keydown", ({ key }) => /^Arrow(Left|Right)$/.test(key) && openTab(other));
+	on(`${name}-tab`, "click", () => openTab(name));
+	on(`${name}-tab`, "keydown", ({ key }) => /^Arrow(Left|Right)$/.test(key) && openTab(other));
 }
 for (const kind of ["dragover", "dragleave", "drop"]) {
 	document.addEventListener(kind, (event) => {
+		if (!event.dataTransfer.types.includes("Files")) return; // words may be dropped into the field
 		event.preventDefault();
 		document.body.classList.toggle("dropping", kind === "dragover");
-		const [file] = event.dataTransfer.files;
-		if (kind === "drop" && file) open(file);
+		if (kind === "drop") open(event.dataTransfer.files[0]);
 	});
 }
 addEventListener("popstate", follow); // also when the address is changed by hand
 
-loadLand();
-run(showStart);
+loadLand().catch(explain);
+showStart().catch(explain);
 follow();

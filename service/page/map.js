@@ -1,6 +1,6 @@
 // The map of the world, in the Equal Earth projection (Šavrič, Patterson and Jenny, 2018).
 
-import { byId, degrees, nameOf, percent, svg } from "./elements.js";
+import { byId, nameOf, percent, svg } from "./elements.js";
 
 const [A1, A2, A3, A4] = [1.340264, -0.081106, 0.000893, 0.003796];
 const M = Math.sqrt(3) / 2;
@@ -15,7 +15,6 @@ const SMALLEST_RADIUS = 1.6;
 const LABELLED = 6;
 const NORTH_LATITUDE = 20;
 
-/** Where a point in degrees is on the map. */
 function project(longitude, latitude) {
 	const theta = Math.asin(M * Math.sin(latitude * RADIANS));
 	const [square, sixth] = [theta ** 2, theta ** 6];
@@ -30,7 +29,6 @@ const [, LOWEST] = project(0, BOTTOM);
 const rounded = (number) => number.toFixed(1);
 const pathOf = (points) => `M${points.map(([longitude, latitude]) => project(longitude, latitude).map(rounded)).join("L")}`;
 
-/** Draws the coastlines once; every map uses them. */
 export async function loadLand() {
 	const rings = await (await fetch("page/land.json")).json();
 	byId("land").setAttribute("d", rings.map((ring) => `${pathOf(decoded(ring))}Z`).join(""));
@@ -74,52 +72,52 @@ export function worldMap({ places, point = null, errorKm = 0, label, labelled = 
 	const side = Array.from({ length: TOP - BOTTOM + 1 }, (_, index) => [180, TOP - index]);
 	const edge = [...side, ...side.map(([longitude, latitude]) => [-longitude, latitude]).reverse()];
 	const [lineX, lineY] = project(-180, NORTH_LATITUDE);
-	const ordered = [...places].sort((one, other) => other.share - one.share);
+	const circles = [...places].sort((one, other) => other.share - one.share).map(circleOf);
 	return svg(
 		"svg",
 		{ class: labelled ? "map" : "map small", viewBox: `0 ${HIGHEST} ${WIDTH} ${LOWEST - HIGHEST}`, role: "img", "aria-label": label },
 		svg("path", { class: "sea", d: `${pathOf(edge)}Z` }),
 		svg("use", { class: "land", href: "#land" }),
 		svg("path", { class: "line", d: pathOf([[-180, NORTH_LATITUDE], [180, NORTH_LATITUDE]]) }),
-		svg("text", { class: "line-label", x: lineX + 8, y: lineY - 6 }, "20° N"),
-		ordered.map(circle),
+		svg("text", { x: lineX + 8, y: lineY - 6 }, "20° N"),
+		circles.map(({ name, share, side: kind, x, y, r }) =>
+			svg("circle", { class: `place ${kind}`, cx: rounded(x), cy: rounded(y), r: rounded(r) }, svg("title", {}, `${name}: ${percent(share)}`))),
 		point && svg("path", { class: "ring", d: ring(point, errorKm).map(pathOf).join("") }),
 		point && marker(point),
-		labels(ordered.slice(0, labelled)),
+		labels(circles, labelled),
 	);
 }
 
 export const sideOf = (place) => (place.latitude > NORTH_LATITUDE ? "north" : "south");
 
-function circle(place) {
+function circleOf(place) {
 	const [x, y] = project(place.longitude, place.latitude);
-	const shape = { class: `place ${sideOf(place)}`, cx: rounded(x), cy: rounded(y), r: rounded(radius(place)) };
-	return svg("circle", shape, svg("title", {}, `${nameOf(place)}: ${percent(place.share)}`));
+	const r = Math.max(SMALLEST_RADIUS, LARGEST_RADIUS * Math.sqrt(place.share));
+	return { name: nameOf(place), share: place.share, side: sideOf(place), x, y, r };
 }
-
-const radius = (place) => Math.max(SMALLEST_RADIUS, LARGEST_RADIUS * Math.sqrt(place.share));
 
 function marker(point) {
 	const [x, y] = project(point.longitude, point.latitude).map(rounded);
-	const title = svg("title", {}, `The best point: ${degrees(point.latitude, point.longitude)}`);
-	return svg("path", { class: "marker", d: `M${x} ${y}m-9 0h18m-9 -9v18` }, title);
+	return svg("path", { class: "marker", d: `M${x} ${y}m-9 0h18m-9 -9v18` });
 }
 
-/** Names beside the circles, the likeliest first, each where it covers no other; one without room is left out. */
-function labels(places) {
-	const [letter, height] = [8.2, 17];
+/** Names beside or in the largest circles, where they cover no other name and no other circle's middle; else none. */
+function labels(circles, count) {
+	const [letter, height] = [8.4, 15];
 	const taken = [];
-	return places.map((place) => {
-		const name = nameOf(place);
-		const [x, y] = project(place.longitude, place.latitude);
-		const [away, width] = [radius(place) + 4, name.length * letter];
-		const spots = [[x + away, y + 5], [x - away - width, y + 5], [x - width / 2, y - away], [x - width / 2, y + away + 12]];
-		const isFree = ([left, base]) => left > 0 && left + width < WIDTH && taken.every((other) =>
-			left > other.left + other.width || left + width < other.left || Math.abs(base - other.base) > height);
-		const spot = spots.find(isFree);
-		if (!spot) return null;
-		const [left, base] = spot;
-		taken.push({ left, base, width });
-		return svg("text", { class: "label", x: rounded(left), y: rounded(base) }, name);
+	const apart = (box, x, y, away) =>
+		x < box.left - away || x > box.left + box.width + away || y < box.base - height - away || y > box.base + away;
+	return circles.slice(0, count).map((circle) => {
+		const { name, x, y, r } = circle;
+		const width = name.length * letter;
+		const spots = [["start", x + r + 4, y + 5], ["end", x - r - 4, y + 5], ["middle", x, y - r - 4], ["middle", x, y + r + height], ["middle", x, y + 5]];
+		const boxOf = ([anchor, from, base]) => ({ anchor, from, base, width, left: from - width * { start: 0, middle: 0.5, end: 1 }[anchor] });
+		const isFree = (box) =>
+			circles.every((each) => each === circle || apart(box, each.x, each.y, each.r + 6)) &&
+			taken.every((other) => Math.abs(box.base - other.base) > height || apart(other, box.left + box.width / 2, other.base, width / 2));
+		const box = spots.map(boxOf).find(isFree);
+		if (!box) return null;
+		taken.push(box);
+		return svg("text", { class: "label", x: rounded(box.from), y: rounded(box.base), "text-anchor": box.anchor }, name);
 	});
 }

@@ -1,6 +1,6 @@
 // NumPy's .npy files: an array of float32 or float64, as numpy.save writes it.
 
-import { InputError } from "./reading.js";
+import { InputError } from "./errors.js";
 
 const MAGIC = "\x93NUMPY";
 const latin = (bytes) => String.fromCharCode(...bytes);
@@ -32,7 +32,6 @@ export function readNpy(bytes) {
 	return { values, rows, columns };
 }
 
-/** The bytes of a file of these rows. */
 export function writeNpy(values, columns) {
 	const head = `{'descr': '<f8', 'fortran_order': False, 'shape': (${values.length / columns}, ${columns}), }`;
 	const padded = `${head.padEnd(117)}\n`; // with what goes before it, a multiple of 64 bytes

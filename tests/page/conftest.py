@@ -1,5 +1,6 @@
 """Fixtures: the page in a browser, on a server as it is shipped, and what people would give it."""
 
+import io
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -84,3 +85,20 @@ def sent_features(requests: list[Request]) -> list[float]:
     assert body is not None
     features: list[float] = body["features"]
     return features
+
+
+def sent_rows(requests: list[Request], path: str = "/genre/batch") -> NDArray[np.float64]:
+    """The rows that were sent there, in the order of the requests."""
+    bodies = [request.post_data_buffer or b"" for request in posted(requests) if request.url.endswith(path)]
+    return np.concatenate([np.load(io.BytesIO(body)) for body in bodies])
+
+
+def as_csv(rows: NDArray[np.float64], separator: str = ",") -> str:
+    """Lines of text."""
+    return "".join(separator.join(map(str, row)) + "\n" for row in rows.tolist())
+
+
+def open_file(page: Page, content: str | bytes, name: str = "tracks.csv") -> None:
+    """Opens a file of this content."""
+    buffer = content if isinstance(content, bytes) else content.encode()
+    page.set_input_files("#file", {"name": name, "mimeType": "application/octet-stream", "buffer": buffer})

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from playwright.sync_api import Page, expect
 
 from service.schemas import EXAMPLE_FEATURES
+from tests.page.conftest import open_file
 
 KEY = "the-key"
 
@@ -13,6 +14,13 @@ def piece(page: Page, factor: float = 1) -> None:
     """A piece, by its address."""
     page.goto(f"/#piece={','.join(str(factor * value) for value in EXAMPLE_FEATURES)}")
     expect(page.locator("#piece-title")).to_be_visible()
+
+
+def piece_of_genre_4(page: Page) -> None:
+    """A piece that one place stands out for."""
+    page.get_by_role("button", name="genre 4", exact=True).click()
+    expect(page.locator("#piece-title")).to_have_text("Most like the music of Georgia")
+    page.evaluate("() => { document.activeElement.blur(); scrollTo(0, 0); }")
 
 
 def all_of_a_piece(page: Page) -> None:
@@ -28,13 +36,21 @@ def table(page: Page) -> None:
     by_size = [genre for genre in genres for _ in range(0, genre["size"], 20)]
     lines = ["name," + ",".join(f"f{number}" for number in range(1, 69))]
     for row in range(1, 300):
-        genre, away = by_size[7 * row % len(by_size)], (37 * row % 100) / 50 - 1
+        genre, away = by_size[7 * row % len(by_size)], (-1) ** row * (0.6 + (37 * row % 100) / 125)
         pairs = zip(genre["centroid"], genre["example"], strict=True)
         cells = [f"{middle + away * (example - middle):.3f}" for middle, example in pairs]
         lines.append(",".join([f"piece {row}", *cells]))
     lines.append("piece 300," + ",".join(["9"] * 68))
-    page.set_input_files("#file", {"name": "tracks.csv", "mimeType": "text/csv", "buffer": "\n".join(lines).encode()})
+    open_file(page, "\n".join(lines))
     expect(page.locator("#table-title")).to_have_text("tracks.csv: 300 pieces")
+
+
+def long_words(page: Page) -> None:
+    """A file and a piece with names that do not end."""
+    word = "Wort" * 60
+    open_file(page, f"{word},{'0.5,' * 67}0.5\n" * 2, f"{word}.csv")
+    page.locator("[data-position]").first.click()
+    expect(page.locator("#piece-title")).to_contain_text(word)
 
 
 def row_of_table(page: Page) -> None:
@@ -54,24 +70,21 @@ def wrong_input(page: Page) -> None:
 def progress(page: Page) -> None:
     """A file that is not yet answered."""
     page.route("**/genre/batch", lambda _: None)
-    page.set_input_files(
-        "#file", {"name": "tracks.csv", "mimeType": "text/csv", "buffer": b"0.5 " * 67 + b"0.5\n" + b"0.5 " * 68}
-    )
+    open_file(page, "0.5 " * 67 + "0.5\n" + "0.5 " * 68)
     expect(page.get_by_role("button", name="Cancel")).to_be_visible()
 
 
 def refused(page: Page) -> None:
     """A problem of the service, as it says it."""
-    detail = {"detail": "2 values are wrong.", "errors": [{"pointer": "/features/1", "message": "must be a number"}]}
-    page.route("**/genre", lambda route: route.fulfill(status=422, json=detail))
-    page.get_by_role("button", name="Example of genre 1").click()
+    page.route("**/genre", lambda route: route.fulfill(status=422, json={"detail": "/features/1 must be a number."}))
+    page.get_by_role("button", name="genre 1", exact=True).click()
     expect(page.locator("#problem")).to_be_visible()
 
 
 def key_asked_for(page: Page) -> None:
     """The field for a key."""
     page.route("**/genre", lambda route: route.fulfill(status=401, json={"detail": "This needs an API key."}))
-    page.get_by_role("button", name="Example of genre 1").click()
+    page.get_by_role("button", name="genre 1", exact=True).click()
     expect(page.get_by_label("API key")).to_be_visible()
 
 
@@ -90,10 +103,12 @@ def dropping(page: Page) -> None:
 STATES: dict[str, Callable[[Page], None]] = {
     "start": lambda page: expect(page.locator("#examples")).to_be_visible(),
     "piece": piece,
+    "piece of genre 4": piece_of_genre_4,
     "all of a piece": all_of_a_piece,
     "unusual piece": lambda page: piece(page, 10),
     "table": table,
     "row of a table": row_of_table,
+    "long words": long_words,
     "wrong input": wrong_input,
     "progress": progress,
     "refused": refused,

@@ -28,6 +28,7 @@ def photograph(pytestconfig: pytest.Config, page: Page) -> Callable[[str], None]
 
     def keep(name: str) -> None:
         if folder:
+            page.evaluate("() => new Promise(resolve => requestAnimationFrame(() => requestAnimationFrame(resolve)))")
             page.screenshot(path=Path(folder) / f"{name.replace(' ', '_')}.png", full_page=True)
 
     return keep
@@ -44,7 +45,7 @@ def test_axe_finds_nothing(page: Page, photograph: Callable[[str], None], state:
         assert len(found["passes"]) > 15
 
 
-@pytest.mark.parametrize("state", ["all of a piece", "row of a table", "genres", "key asked for"])
+@pytest.mark.parametrize("state", ["all of a piece", "row of a table", "genres", "key asked for", "long words"])
 def test_page_fits_any_width(page: Page, photograph: Callable[[str], None], state: str) -> None:
     STATES[state](page)
     for width in WIDTHS:
@@ -57,9 +58,9 @@ def test_page_fits_any_width(page: Page, photograph: Callable[[str], None], stat
 
 def test_page_is_used_by_keys_alone(page: Page) -> None:
     expect(page.locator("#examples")).to_be_visible()
-    page.keyboard.press("Tab")
-    expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
-    page.keyboard.press("Enter")
+    for link in ("API documentation", "Model card"):
+        page.keyboard.press("Tab")
+        expect(page.get_by_role("link", name=link)).to_be_focused()
     page.keyboard.press("Tab")
     expect(page.get_by_role("tab", name="Your music")).to_be_focused()
     page.keyboard.press("Tab")
@@ -75,7 +76,7 @@ def test_page_is_used_by_keys_alone(page: Page) -> None:
     expect(page.locator("#piece-title")).to_be_visible()
     for _ in range(11):
         page.keyboard.press("Tab")
-    expect(page.get_by_role("button", name="Example of genre 9")).to_be_focused()
+    expect(page.get_by_role("button", name="genre 9", exact=True)).to_be_focused()
     page.keyboard.press("Tab")
     expect(page.get_by_text("All 33 places")).to_be_focused()
     page.keyboard.press("Enter")
@@ -98,7 +99,7 @@ def test_tabs_are_changed_by_arrows(page: Page) -> None:
 def test_what_happens_is_said(page: Page) -> None:
     """Who does not see the page hears what has come of a request, what is wrong, and what the maps show."""
     status = page.get_by_role("status")
-    page.get_by_role("button", name="Example of genre 9").click()
+    page.get_by_role("button", name="genre 9", exact=True).click()
     expect(status).to_have_text("Most like the music of the United Kingdom")
     expect(page.get_by_role("img", name="World map of the places it may come from. The likeliest:")).to_be_visible()
     expect(page.get_by_role("img", name="World map of the places of genre 9.")).to_be_visible()
@@ -118,6 +119,13 @@ def test_page_without_javascript_says_where_to_go(new_page: NewPage) -> None:
     expect(page.get_by_role("link", name="docs")).to_have_attribute("href", "docs")
     page.get_by_role("link", name="model card").last.click()
     expect(page.get_by_role("heading", name="music-origin").first).to_be_visible()
+
+
+def test_focus_goes_to_what_has_come(page: Page) -> None:
+    """Where the button that was pressed is gone, as one of the genres' tab."""
+    STATES["genres"](page)
+    page.get_by_role("button", name="Show an example of genre 7").click()
+    expect(page.locator("#piece-title")).to_be_focused()
 
 
 def test_heading_of_the_page_is_its_first(page: Page) -> None:

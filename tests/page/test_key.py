@@ -27,9 +27,9 @@ def give_key(page: Page, key: str) -> None:
 def test_key_is_asked_for_when_it_is_needed_and_kept_while_the_page_is_open(
     page: Page, requests: list[Request]
 ) -> None:
-    expect(page.get_by_role("button", name="Example of genre 1")).to_be_visible()
+    expect(page.get_by_role("button", name="genre 1", exact=True)).to_be_visible()
     expect(page.get_by_label("API key")).to_be_hidden()
-    page.get_by_role("button", name="Example of genre 1").click()
+    page.get_by_role("button", name="genre 1", exact=True).click()
     expect(page.get_by_label("API key")).to_be_focused()
     expect(page.locator("#key-reason")).to_have_text(UNAUTHORIZED)
     give_key(page, "another")
@@ -42,7 +42,7 @@ def test_key_is_asked_for_when_it_is_needed_and_kept_while_the_page_is_open(
     assert posted(requests)[-1].headers["x-api-key"] == KEY
     page.reload()
     expect(page.locator("#examples")).to_be_visible()
-    page.get_by_role("button", name="Example of genre 2").click()
+    page.get_by_role("button", name="genre 2", exact=True).click()
     expect(page.get_by_label("API key")).to_be_focused()
 
 

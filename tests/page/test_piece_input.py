@@ -12,10 +12,9 @@ from playwright.sync_api import Locator, Page, Request, expect
 
 from models.features import FEATURE_BOUND
 from service.schemas import EXAMPLE_FEATURES
-from tests.page.conftest import posted, sent_features
+from tests.page.conftest import open_file, posted, sent_features
 
 WORDS = [str(value) for value in EXAMPLE_FEATURES]
-LINES = ["0.1,-2"] * 34
 FORMS = {
     "commas": ",".join(WORDS),
     "commas and spaces": ", ".join(WORDS),
@@ -32,7 +31,9 @@ FORMS = {
     "JSON array of one row": json.dumps([EXAMPLE_FEATURES]),
     "JSON object": json.dumps({"features": EXAMPLE_FEATURES}, indent=2),
     "a line of the data set": ",".join([*WORDS, "35.7", "139.71"]),
-    "JSON with a comma too many": f"[{', '.join(WORDS)},]",
+    "40 and 28 on two lines": " ".join(WORDS[:40]) + "\n" + " ".join(WORDS[40:]),
+    "decimal commas, commas and spaces": ", ".join(WORDS).replace(".", ",").replace(",,", ","),
+    "true minuses": " ".join(WORDS).replace("-", "−"),
 }
 
 OUT_OF_BOUNDS = "Row 1, column 7, must be a number from −1000 to 1000."
@@ -50,11 +51,12 @@ def result(page: Page) -> Locator:
 @pytest.mark.parametrize("form", FORMS)
 def test_piece_is_sent_as_it_was_given(page: Page, requests: list[Request], form: str) -> None:
     give(page, FORMS[form])
-    expect(result(page)).to_contain_text("Most like the music of")
+    expect(result(page)).to_have_text("No place stands out")
     sent = posted(requests)
     assert len(sent) == 5
     assert all(request.post_data_json == {"features": EXAMPLE_FEATURES} for request in sent)
-    expect(page.get_by_text("The last two of the 70 numbers")).to_have_count(int(form == "a line of the data set"))
+    aside = page.get_by_text("The two numbers beyond the 68, latitude and longitude, are left aside.")
+    expect(aside).to_have_count(int(form == "a line of the data set"))
 
 
 @pytest.mark.parametrize("suffix", ["txt", "csv", "json", "npy"])
@@ -87,7 +89,9 @@ def changed(place: int, word: str, separator: str = " ") -> str:
         (changed(5, "-Infinity"), "Number 5, “-Infinity”, must be a finite number.", "-Infinity"),
         (changed(2, "1000.5"), "Number 2, “1000.5”, must be from −1000 to 1000.", "1000.5"),
         (changed(2, "-1e999"), "Number 2, “-1e999”, must be from −1000 to 1000.", "-1e999"),
-        (f"[{changed(7, 'NaN', ', ')}]", "Number 7, “NaN”, must be a finite number.", "NaN"),
+        (f"[{changed(7, 'NaN', ', ')}]", "This is not JSON: Unexpected token 'N'", None),
+        (" ".join(["0,5"] * 34), "There must be 68 numbers, not 34.", None),
+        ("1,2\n" * 34, "There must be 68 numbers, not 34.", None),
         (f'{{"features": [{changed(7, "null", ", ")}]}}', OUT_OF_BOUNDS, None),
         (f"[{changed(7, '1e5', ', ')}]", OUT_OF_BOUNDS, None),
         (f"[{changed(7, json.dumps('1'), ', ')}]", OUT_OF_BOUNDS, None),
@@ -107,7 +111,7 @@ def test_what_is_wrong_is_said_before_anything_is_sent(
     give(page, text)
     field = page.get_by_label("68 numbers")
     expect(page.locator("#input-error")).to_contain_text(message)
-    expect(field).to_have_attribute("aria-invalid", "")
+    expect(field).to_have_attribute("aria-invalid", "true")
     assert "input-error" in (field.get_attribute("aria-describedby") or "")
     if marked:
         selected = "({value, selectionStart, selectionEnd}) => value.slice(selectionStart, selectionEnd)"
@@ -117,6 +121,16 @@ def test_what_is_wrong_is_said_before_anything_is_sent(
     field.press("Shift")
     field.press_sequentially("1")
     expect(page.locator("#input-error")).to_be_empty()
+    expect(field).to_have_attribute("aria-invalid", "false")
+
+
+def test_what_was_shown_is_not_of_wrong_input(page: Page) -> None:
+    give(page, FORMS["commas"])
+    expect(result(page)).to_be_visible()
+    give(page, "0.1")
+    expect(page.locator("#piece")).to_be_hidden()
+    give(page, FORMS["spaces"])
+    expect(result(page)).to_be_visible()
 
 
 def test_bound_is_that_of_the_service(page: Page, requests: list[Request]) -> None:
@@ -128,19 +142,27 @@ def test_bound_is_that_of_the_service(page: Page, requests: list[Request]) -> No
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "There is nothing yet"),
-        (b"PK\x03\x04\xff\xfe", "neither text in UTF-8 nor .npy. From a spreadsheet, save it as CSV in UTF-8."),
-        (b"\x93NUMPY", "The file is neither text in UTF-8 nor .npy."),
+        (b"", "file: There is nothing yet"),
+        (b"PK\x03\x04\xff\xfe", "file: It is neither text nor .npy. Recordings cannot be read, and spreadsheets once"),
+        (b"\x93NUMPY", "file: Number 1, "),
     ],
 )  # fmt: skip
-def test_what_is_wrong_with_a_file_is_said(
-    page: Page, requests: list[Request], tmp_path: Path, content: bytes, message: str
-) -> None:
-    file = tmp_path / "file"
-    file.write_bytes(content)
-    page.set_input_files("#file", file)
+def test_what_is_wrong_with_a_file_is_said(page: Page, requests: list[Request], content: bytes, message: str) -> None:
+    open_file(page, content, "file")
     expect(page.locator("#input-error")).to_contain_text(message)
     expect(page.locator("#table")).to_be_hidden()
+    assert not posted(requests)
+
+
+def test_file_too_large_for_a_browser_is_refused(page: Page, requests: list[Request]) -> None:
+    page.evaluate(
+        """() => {
+            const file = new File([new Uint8Array(128 * 2 ** 20 + 1)], "large.csv"), dataTransfer = new DataTransfer();
+            dataTransfer.items.add(file);
+            document.body.dispatchEvent(new DragEvent("drop", {dataTransfer, bubbles: true, cancelable: true}));
+        }"""
+    )
+    expect(page.locator("#input-error")).to_have_text("large.csv: It is larger than 128 MiB: send it from a program.")
     assert not posted(requests)
 
 
@@ -163,7 +185,5 @@ def npy(array: NDArray[Any]) -> bytes:
         (npy(np.array([[0.0] * 68, [0.0] * 5 + [np.nan] + [0.0] * 62])), "Row 2, column 6, must be a number"),
     ],
 )
-def test_what_is_wrong_with_an_array_is_said(
-    page: Page, requests: list[Request], tmp_path: Path, content: bytes, message: str
-) -> None:
-    test_what_is_wrong_with_a_file_is_said(page, requests, tmp_path, content, message)
+def test_what_is_wrong_with_an_array_is_said(page: Page, requests: list[Request], content: bytes, message: str) -> None:
+    test_what_is_wrong_with_a_file_is_said(page, requests, content, message)
