@@ -55,7 +55,7 @@ def main() -> None:
         table = [milliseconds(lambda: open_table(page, file)) for _ in track(range(5), description="table")]
         sorts = [
             milliseconds(page.get_by_role("button", name=column, exact=True).click)
-            for column in ("Typicality", "Distance", "North", "Genre", "Row")
+            for column in ("Typicality", "Place", "Likely", "North", "Row")
         ]
         frames = page.evaluate(SCROLL, FRAMES)
         version = browser.version
@@ -100,8 +100,8 @@ def open_piece(page: Page, address: str) -> None:
 
 def open_table(page: Page, file: Path) -> None:
     """Opens a file, until all of it is answered and shown."""
+    page.evaluate("document.querySelector('.grid')?.remove()")
     page.set_input_files("#file", file)
-    page.wait_for_selector("progress")
     page.wait_for_selector(".grid [data-position]")
 
 

@@ -38,10 +38,10 @@ class DistinctiveFeature(BaseModel):
 class Genre(BaseModel):
     """What a genre is made of."""
 
-    genre: Annotated[int, Field(ge=0, description="The genre's number; 0 is the largest genre.")]
-    size: Annotated[int, Field(ge=0, description="How many training pieces it has.")]
+    genre: Annotated[int, Field(ge=0, description="The genre's number; 0 is the largest genre.", examples=[4])]
+    size: Annotated[int, Field(ge=0, description="How many training pieces it has.", examples=[101])]
     share_north_of_20: Annotated[
-        float, Field(ge=0, le=1, description="The share of its training pieces from north of 20° N.")
+        float, Field(ge=0, le=1, description="The share of its training pieces from north of 20° N.", examples=[0.91])
     ]
     places: Annotated[
         list[PlaceOfOrigin], Field(description="All places that its training pieces come from, commonest first.")
@@ -58,6 +58,7 @@ class Genre(BaseModel):
             min_length=FEATURE_COUNT,
             max_length=FEATURE_COUNT,
             description="The mean of its training pieces: a piece is of the genre whose centroid is nearest.",
+            examples=[[round(value / 2, 3) for value in EXAMPLE_FEATURES]],
         ),
     ]
     example: Annotated[

@@ -238,4 +238,4 @@ def test_late_bodies_and_crowds_are_refused_as_the_document_says(start_server: S
                     walked.check(each)
                     assert str(each.status_code) in operation["responses"]
                 assert walked.send("POST", path, Input(), operation).status_code == 200
-        assert len(crowd) == 7
+        assert len(crowd) == 8

@@ -47,7 +47,7 @@ def test_commands_run_and_reply_as_shown(client: httpx.Client, tmp_path: Path, r
             assert run.returncode == 0, run.stderr
             output = run.stdout
             assert '"type":"/problems/' not in output or "NaN" in text
-    assert replies == 13
+    assert replies == 14
     assert json.loads((tmp_path / "piece.json").read_text()) == {"features": EXAMPLE_FEATURES}
 
 
@@ -72,6 +72,14 @@ def as_number(cell: str) -> float | str:
 def figures() -> dict[str, Any]:
     """The committed metrics.json."""
     return dict(json.loads(DEFAULT_BUNDLE.with_name("metrics.json").read_text()))
+
+
+def test_every_link_within_the_project_leads_somewhere() -> None:
+    for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md", "benchmarks/PAGE.md", "benchmarks/RESULTS.md"):
+        targets = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", (ROOT / name).read_text())
+        for target in targets:
+            assert ((ROOT / name).parent / target).exists(), f"{name}: {target}"
+        assert targets or name != "README.md"
 
 
 def test_every_target_exists() -> None:

@@ -56,7 +56,8 @@ function placesCard(origin) {
 		html("details", {},
 			html("summary", {}, `All ${places.length} places`),
 			bars("All places", rows)),
-		p(strong(degrees(origin)), ` is the best single point, with the least error to expect: ${whole(origin.expected_error_km)} km. It may lie between likely places, where nobody is.`));
+		p(strong(degrees(origin)), ` is the best single point, with the least error to expect: ${whole(origin.expected_error_km)} km. `,
+			"It may lie between likely places."));
 }
 
 function northCard({ north, genre, manifest }) {
@@ -75,7 +76,8 @@ function northCard({ north, genre, manifest }) {
 function unseen({ places, hidden, simple, majority }) {
 	const start = "For music from a place that the models have not seen, north or south is little better than a guess";
 	if (majority === undefined) return `${start}; for these models it was not measured how much better.`;
-	return `${start}: of pieces from places left out of training, the first told ${percent(places)} rightly, the second ${percent(hidden)}, the third ${percent(simple)}, and always saying the commoner side ${percent(majority)}.`;
+	return `${start}: of pieces from places left out of training, the first told ${percent(places)} rightly, ` +
+		`the second ${percent(hidden)}, the third ${percent(simple)}, and always saying the commoner side ${percent(majority)}.`;
 }
 
 function genreCard({ genre, genres }) {
@@ -90,7 +92,7 @@ function genreCard({ genre, genres }) {
 	return card(`Genre ${genre.genre}`,
 		p(strong(`Typicality ${typicality}: `), `so many of its ${pieces(genres[genre.genre]?.size)} lie farther from its middle than this one.`),
 		bars("The distance to the middle of each genre", rows),
-		p("The distance to the middle of each genre: the shortest is the piece’s genre; where others are nearly as short, it could as well be theirs."));
+		p("The distance to the middle of each genre: the shortest is its own; where others are nearly as short, it could be theirs."));
 }
 
 function genreOriginCard({ genre, genres }) {

@@ -325,6 +325,30 @@ def test_what_was_answered_before_a_failure_is_kept(page: Page, rows: Matrix) ->
     expect(page.locator("#problem")).to_contain_text("There is no model yet: ask later.")
 
 
+def test_new_models_in_the_middle_of_a_file_are_told(page: Page, server: httpx.Client, rows: Matrix) -> None:
+    """Each row has the version that answered it, and the charts have all genres of the last."""
+    described = server.get("/genres").json()
+    described["genres"] = [*described["genres"], described["genres"][9] | {"genre": 10}]
+    described["model_version"] = "0123456789ab"
+    parts: list[Route] = []
+
+    def answer(route: Route) -> None:
+        parts.append(route)
+        if len(parts) == 1:
+            route.continue_()
+        else:
+            reply = {"genre": [10] * 500, "distance": [5.0] * 500, "typicality": [0.5] * 500, "unusual": [False] * 500}
+            route.fulfill(json=reply | {"model_version": "0123456789ab"})
+
+    page.route("**/genre/batch", answer)
+    page.route("**/genres", lambda route: route.fulfill(json=described))
+    open_file(page, as_csv(rows[:1500]))
+    finished(page, "tracks.csv: 1,500 pieces")
+    expect(page.locator("#table .bars").first.locator("tr").nth(10)).to_contain_text("genre 10500 (33\xa0%)")
+    versions = [line[-1] for line in save(page)[1:]]
+    assert versions == [str(server.get("/genres").json()["model_version"])] * 1000 + ["0123456789ab"] * 500
+
+
 def test_unusual_rows_are_marked_and_warned_of(page: Page, server: httpx.Client, rows: Matrix) -> None:
     """Also where only an early part has any."""
     pieces = np.vstack([9 * rows[:1], rows[:1200] / 2])

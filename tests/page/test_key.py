@@ -63,3 +63,28 @@ def test_file_is_asked_about_again_with_the_key(page: Page) -> None:
     expect(page.locator("#table")).to_be_hidden()
     give_key(page, KEY)
     expect(page.locator("#table-title")).to_have_text("two.csv: 2 pieces")
+
+
+def test_key_that_no_header_can_carry_is_not_sent(page: Page, requests: list[Request]) -> None:
+    page.get_by_role("button", name="genre 1", exact=True).click()
+    expect(page.get_by_label("API key")).to_be_focused()
+    sent = len(posted(requests))
+    give_key(page, "schlüssel")
+    assert page.get_by_label("API key").evaluate("key => key.validity.patternMismatch")
+    assert len(posted(requests)) == sent
+    give_key(page, KEY)
+    expect(page.locator("#piece-title")).to_be_focused()
+
+
+def test_key_form_is_not_lost_on_the_way(page: Page) -> None:
+    """Nor does a key that comes after the piece was left show anything."""
+    page.get_by_role("button", name="genre 1", exact=True).click()
+    expect(page.get_by_label("API key")).to_be_focused()
+    page.get_by_role("tab", name="The genres").click()
+    expect(page.get_by_role("heading", name="Genre 9")).to_be_visible()
+    page.get_by_role("tab", name="Your music").click()
+    expect(page.get_by_label("API key")).to_be_visible()
+    page.go_back()
+    page.go_back()
+    page.go_back()
+    expect(page.locator("#piece")).to_be_hidden()
