@@ -6,6 +6,7 @@ import { FEATURES, NO_NUMBER, shortened, toNumber, WIDTHS, whatIsWrong } from ".
 const ROWS_LOOKED_AT = 100; // to tell columns of words from columns of numbers
 const ID = /^$|\b(id|index|no|nr|number|row|name|title)\b|^unnamed/i;
 const PLACE = /^\W*(lat|lon|lng)/i;
+const MISSING = /^\s*(#.*|n\/?a|null|none|\W+)\s*$/i; // what programs write where they have no number
 
 /** The cells of every line that is not blank. A quote opens at the start of a cell, and may hold lines. */
 export function recordsOf(text, separator) {
@@ -41,11 +42,11 @@ export function columnsOf(records, commas) {
 	if (!rows.length) throw new InputError("There is a line of names, but no row of numbers.");
 	const all = [...rows[0].keys()];
 	const most = (column, test) => rows.filter((row) => test(row[column] ?? "")).length > rows.length / 2;
-	const words = all.filter((column) => most(column, (cell) => whatIsWrong(cell, commas) === NO_NUMBER));
+	const words = all.filter((column) => most(column, (cell) => whatIsWrong(cell, commas) === NO_NUMBER && !MISSING.test(cell)));
 	let numbers = all.filter((column) => !words.includes(column));
 	const isOneTooMany = WIDTHS.includes(numbers.length - 1);
 	if (isOneTooMany && most(numbers.at(-1), (cell) => !cell.trim())) numbers.pop(); // lines that end in a separator
-	else if (isOneTooMany && names && numbers[0] === 0 && ID.test(names[0])) words.unshift(numbers.shift());
+	else if (numbers[0] === 0 && ID.test(names?.[0])) words.unshift(numbers.shift());
 	const places = numbers.filter((column) => PLACE.test(names?.[column] ?? ""));
 	const isWithPlace = numbers.length === WIDTHS[1] && (!names || places.length === 2);
 	if (isWithPlace) numbers = names ? numbers.filter((column) => !places.includes(column)) : numbers.slice(0, FEATURES);

@@ -18,16 +18,11 @@ let again = null; // what to do once there is a key
 let shown = ""; // the address of the piece that is in sight or will be
 let tableId = Date.now(); // of the table that is kept; the history's entries that show it have it in their state
 
-/** Ends what is under way; what comes instead stops at this signal. */
-function begin() {
+/** Ends what is under way, does this instead, and says of a failure what it is. */
+async function run(task) {
 	work.abort();
 	work = new AbortController();
-	return work.signal;
-}
-
-/** Does this instead of what is under way, and says of a failure what it is. */
-async function run(task) {
-	const signal = begin();
+	const { signal } = work;
 	refuse("");
 	byId("problem").hidden = byId("key-form").hidden = true;
 	byId("piece").setAttribute("aria-busy", "true");
@@ -142,8 +137,7 @@ function follow() {
 	byId("table").hidden = history.state?.table !== tableId;
 	if (hash === shown) return;
 	if (hash.startsWith(PIECE)) return run(showAddress);
-	begin();
-	hidePiece();
+	run(async () => hidePiece());
 }
 
 function select(name) {

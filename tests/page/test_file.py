@@ -293,6 +293,18 @@ def test_new_work_takes_the_place_of_old(page: Page, rows: Matrix) -> None:
     finished(page, "new.csv: 3 pieces")
 
 
+def test_way_back_ends_the_work(page: Page, rows: Matrix) -> None:
+    page.get_by_role("button", name="genre 9", exact=True).click()
+    expect(page.locator("#piece-title")).to_be_visible()
+    pause_after(page, parts=0)
+    open_file(page, as_csv(rows))
+    expect(page.locator("progress")).to_be_visible()
+    page.go_back()
+    expect(page.locator("progress")).to_be_hidden()
+    expect(page.locator("#piece")).to_be_hidden()
+    expect(page.locator("[aria-busy]")).to_have_count(0)
+
+
 def test_work_goes_on_while_the_genres_are_looked_at(page: Page, rows: Matrix) -> None:
     held = pause_after(page, parts=1)
     open_file(page, as_csv(rows[:1500]))

@@ -125,6 +125,18 @@ REFUSED: dict[str, tuple[Callable[[Matrix], str], str]] = {
         lambda rows: f"id,{NAMES}\n" + with_cells(np.hstack([[[1], [2], [3], [4]], rows]), 69, row1="#DIV/0!"),
         "Row 1 (line 2), column 69, “#DIV/0!”, is not a number.",
     ),
+    "a column of nothing but errors, and an id": (
+        lambda rows: f"id,{NAMES}\n" + prefixed(rows[:, :67], *range(4)).replace("\n", ",#DIV/0!\n"),
+        "Row 1 (line 2), column 69, “#DIV/0!”, is not a number.",
+    ),
+    "a column of nothing but NA, and numbers before": (
+        lambda rows: prefixed(rows[:, :67], *range(4)).replace("\n", ",NA\n"),
+        "There must be 68 columns of numbers, not 69.",
+    ),
+    "a column of words, and an id": (
+        lambda rows: f"id,{NAMES}\n" + prefixed(rows[:, :67], *range(4)).replace("\n", ",loud\n"),
+        "There must be 68 columns of numbers, not 67; column 1, “0”, is text.",
+    ),
     "67 columns": (lambda rows: as_csv(rows[:, :67]), "There must be 68 columns of numbers, not 67."),
     "69 columns": (lambda rows: as_csv(np.hstack([rows, rows[:, :1]])), "There must be 68 columns of numbers, not 69."),
     "two more features than 68": (
