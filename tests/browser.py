@@ -1,6 +1,7 @@
 """Fixtures: a real browser, and the requests that its pages make."""
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
 
@@ -56,4 +57,4 @@ def assert_page_shows_a_piece(browser: Browser, address: str) -> None:
         page.get_by_role("button", name="genre 9", exact=True).click()
         expect(page.locator("#piece-title")).to_have_text("Most like the music of the United Kingdom")
         expect(page.locator("#piece .wide circle")).to_have_count(33)
-        page.wait_for_function("document.getElementById('land').getAttribute('d')?.length > 100_000")
+        expect(page.locator("#land")).to_have_attribute("d", re.compile(".{100000}"))

@@ -292,7 +292,7 @@ def test_labels_stand_by_their_own_circles(page: Page) -> None:
 
 
 def test_coast_is_that_of_the_file(page: Page, server: httpx.Client) -> None:
-    page.wait_for_function("document.getElementById('land').getAttribute('d')")
+    expect(page.locator("#land")).to_have_attribute("d", re.compile("M.*Z"))
     drawn = page.locator("#land").get_attribute("d") or ""
     rings = server.get("/page/land.json").json()
     paths = drawn.split("Z")[:-1]

@@ -168,7 +168,7 @@ def test_nobody_without_a_key_is_waited_for(run_server: RunServer, record: Recor
             for method, operation in operations.items()
             if "security" in operation
         }
-        assert len(guarded) == 8
+        assert len(guarded) == 9
         for line in guarded:
             for headers in bodies:
                 with Wire(server.client.base_url, seconds=10) as wire:
