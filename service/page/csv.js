@@ -4,18 +4,18 @@ import { InputError } from "./errors.js";
 import { FEATURES, NO_NUMBER, shortened, toNumber, WIDTHS, whatIsWrong } from "./numbers.js";
 
 const ROWS_LOOKED_AT = 100; // to tell columns of words from columns of numbers
-const ID = /^$|\b(id|index|no|nr|number|row|name|title)\b|^unnamed/i;
+const ID = /^$|(\b|_)(id|index|no|nr|number|row|name|title)\b|^unnamed/i;
 const PLACE = /^\W*(lat|lon|lng)/i;
-const MISSING = /^\s*(#.*|n\/?a|null|none|\W+)\s*$/i; // what programs write where they have no number
+const MISSING = /^\s*(#.*|n\/?a|null|none|[^\p{L}\p{N}]+)\s*$/iu; // what programs write where they have no number
 
-/** The cells of every line that is not blank. A quote opens at the start of a cell, and may hold lines. */
+/** The cells of all lines that are not blank. A quote holds a whole cell, with its lines. */
 export function recordsOf(text, separator) {
 	const isBlank = (record) => record.every((cell) => !cell.trim());
 	if (separator === " " || !text.includes('"')) {
 		const end = separator === " " ? /\s+/ : separator;
 		return text.split(/\r\n?|\n/).map((line) => line.replace(/^ +| +$/g, "").split(end)).filter((each) => !isBlank(each));
 	}
-	const cell = new RegExp(`(?: *"((?:[^"]|"")*)"[^${separator}\\r\\n]*|([^${separator}\\r\\n]*))(${separator}|\\r\\n?|\\n|$)`, "gy");
+	const cell = new RegExp(`(?: *"((?:[^"]|"")*)" *|([^${separator}\\r\\n]*))(${separator}|\\r\\n?|\\n|$)`, "gy");
 	const records = [[]];
 	for (const [whole, quoted, plain, end] of text.matchAll(cell)) {
 		if (!whole && !records.at(-1).length) break;
@@ -25,7 +25,7 @@ export function recordsOf(text, separator) {
 	return records.filter((each) => !isBlank(each));
 }
 
-/** The separator that gives the first two lines cells enough, and as many to both; else the commonest. */
+/** The separator that gives the first two lines as many cells, and enough. */
 export function separatorOf(text) {
 	const start = text.split(/\r\n?|\n/, 20).join("\n");
 	const fits = (separator) => {
@@ -35,7 +35,7 @@ export function separatorOf(text) {
 	return ["\t", ";", ",", " "].find(fits) ?? ",";
 }
 
-/** What the columns of records are: names, if the first record has them, which hold features, and which words. */
+/** The names of the columns, if there are any, and which hold features, and which words. */
 export function columnsOf(records, commas) {
 	const names = isHeader(records[0], commas) ? records[0] : null;
 	const rows = records.slice(names ? 1 : 0, ROWS_LOOKED_AT);
@@ -44,9 +44,9 @@ export function columnsOf(records, commas) {
 	const most = (column, test) => rows.filter((row) => test(row[column] ?? "")).length > rows.length / 2;
 	const words = all.filter((column) => most(column, (cell) => whatIsWrong(cell, commas) === NO_NUMBER && !MISSING.test(cell)));
 	let numbers = all.filter((column) => !words.includes(column));
-	const isOneTooMany = WIDTHS.includes(numbers.length - 1);
-	if (isOneTooMany && most(numbers.at(-1), (cell) => !cell.trim())) numbers.pop(); // lines that end in a separator
-	else if (numbers[0] === 0 && ID.test(names?.[0])) words.unshift(numbers.shift());
+	const counts = ([cell], index) => rows[1] && toNumber(cell, commas) === index + toNumber(rows[0][0], commas);
+	if (numbers[0] === 0 && (names ? ID.test(names[0]) : numbers.length > FEATURES && rows.every(counts))) words.unshift(numbers.shift());
+	if (numbers.length > FEATURES && !names?.[numbers.at(-1)]?.trim() && most(numbers.at(-1), (cell) => !cell.trim())) numbers.pop();
 	const places = numbers.filter((column) => PLACE.test(names?.[column] ?? ""));
 	const isWithPlace = numbers.length === WIDTHS[1] && (!names || places.length === 2);
 	if (isWithPlace) numbers = names ? numbers.filter((column) => !places.includes(column)) : numbers.slice(0, FEATURES);
@@ -57,7 +57,7 @@ export function columnsOf(records, commas) {
 	return { names, words, numbers, isWithPlace };
 }
 
-/** Whether a first line holds names: all differ, none looks like a number, but for numbers that only count up. */
+/** Whether a first line holds names: all differ, and what looks like a number only counts up. */
 function isHeader(cells, commas) {
 	const numbers = cells.map((cell) => toNumber(cell, commas)).filter((number) => !Number.isNaN(number));
 	const counts = (from) => numbers.every((number, index) => number === index + from);

@@ -27,18 +27,12 @@ export class Answers {
 }
 
 export async function askAboutRows(rows, answers, signal) {
-	let size = ROWS_AT_A_TIME;
 	while (answers.count < rows.count) {
 		signal.throwIfAborted();
 		showProgress("Asked about", answers.count, rows.count);
-		const part = rows.values.subarray(answers.count * FEATURES, (answers.count + size) * FEATURES);
+		const part = rows.values.subarray(answers.count * FEATURES, (answers.count + ROWS_AT_A_TIME) * FEATURES);
 		const options = { body: writeNpy(part, FEATURES), type: "application/x-npy", signal };
-		try {
-			answers.add(...(await Promise.all(PATHS.map((path) => ask(path, options)))), part.length / FEATURES);
-		} catch (error) {
-			if (error.status !== 413 || size === 1) throw error;
-			size = Math.ceil(size / 2); // the service takes no more at a time
-		}
+		answers.add(...(await Promise.all(PATHS.map((path) => ask(path, options)))), part.length / FEATURES);
 	}
 }
 

@@ -5,13 +5,10 @@ import { button, byId, html } from "./elements.js";
 const ROW_REM = 2; // the height of a row, as in the style sheet
 const SPARE_ROWS = 10; // above and below what is in sight
 
-const collator = new Intl.Collator(undefined, { numeric: true });
-const compare = (one, other) => (typeof one === "string" ? collator.compare(one, other) : one - other);
+const { compare: compareWords } = new Intl.Collator([], { numeric: true });
+const compare = (one, other) => (typeof one === "string" ? compareWords(one, other) : one - other);
 
-/**
- * A sortable table of `count` rows. Each column has a title, its value and its text in a row, and whether it is of
- * numbers. `onChoose(row)` is called when a row is clicked, or Enter pressed in it.
- */
+/** A sortable table; columns have a title, a value and a text for each row, and `onChoose` is called with a row. */
 export function gridOf({ columns, count, caption, onChoose }) {
 	const order = Array.from({ length: count }, (_, row) => row);
 	const sorted = { index: 0, descending: false };

@@ -35,7 +35,8 @@ async function run(task) {
 }
 
 function explain(error, task) {
-	hidePiece(); // it is not of what was asked
+	byId("piece").hidden = true; // it is not of what was asked
+	if (task !== showAddress) shown = "";
 	if (error instanceof InputError) return refuse(error.message, error.at, error.file);
 	if (error.status === 401) {
 		again = task;
@@ -47,7 +48,7 @@ function explain(error, task) {
 	byId("problem").hidden = false;
 }
 
-/** Says beside the field what is wrong with it or with a file, and marks where; an empty message takes that back. */
+/** Says beside the field what is wrong with it or with a file; an empty message takes that back. */
 function refuse(message, at, file) {
 	byId("input-error").textContent = file ? `${file}: ${message}` : message;
 	field.setAttribute("aria-invalid", String(message !== "" && !file));
@@ -57,29 +58,32 @@ function refuse(message, at, file) {
 }
 
 function hidePiece() {
+	document.title = document.querySelector("h1").textContent;
 	byId("piece").hidden = true;
 	shown = "";
 }
 
-/** Makes this the page's address; no fragment is that of the page alone. */
+
 function goTo(fragment, state = null) {
 	if (state || location.hash !== fragment) history.pushState(state, "", fragment || location.pathname + location.search);
 }
 
-async function pause(done, all) {
-	const { signal } = work;
+const pauseOf = (signal) => async (done, all) => {
+	signal.throwIfAborted();
 	showProgress("Read", done, all);
 	await new Promise((resume) => setTimeout(resume));
 	signal.throwIfAborted();
-}
+};
 
 function visit(features, state = null) {
 	goTo(PIECE + features.join(), state);
+	shown = "";
 	follow();
 }
 
-/** Shows the rows that were read: one piece by its address, more as a table, even if not all were answered. */
+/** Shows what was read: one piece by its address, more as a table, even if not all were answered. */
 async function take(name, rows, signal) {
+	signal.throwIfAborted();
 	if (rows.count === 1 && !rows.names.length) {
 		return visit(rows.row(0), rows.note && { note: rows.note });
 	}
@@ -96,7 +100,7 @@ async function take(name, rows, signal) {
 	});
 }
 
-/** Shows the piece that the address names: its numbers in the field, or beside the table if it is a row of that. */
+/** Shows the piece that the address names, in the field or beside the table. */
 async function showAddress(signal) {
 	const { hash } = location;
 	const numbers = new URLSearchParams(hash.slice(1)).get("piece");
@@ -104,9 +108,10 @@ async function showAddress(signal) {
 	if (numbers === null) return;
 	shown = hash;
 	const isOfTable = table === tableId;
-	if (!isOfTable) field.value = numbers.replaceAll(",", ", ");
+	if (!isOfTable) field.value = numbers;
 	const rows = await readText(numbers);
 	if (rows.count > 1) throw new InputError(`The address has ${rows.count} pieces, and should have one.`);
+	if (!isOfTable) field.value = [...rows.row(0)].join(", ");
 	const replies = await askAboutPiece(rows.row(0), signal);
 	signal.throwIfAborted();
 	showPiece(replies, name, note);
@@ -120,7 +125,7 @@ function open(file) {
 	if (location.hash === GENRES) goTo(shown);
 	select("music");
 	run(async (signal) => {
-		const rows = await readFile(file, pause).catch((error) => {
+		const rows = await readFile(file, pauseOf(signal)).catch((error) => {
 			throw Object.assign(error, { file: file.name });
 		});
 		await take(file.name, rows, signal);
@@ -129,12 +134,13 @@ function open(file) {
 
 const showExample = ({ example }) => visit(example);
 
-/** Follows the address: at the start, by a link, back and forth, and from tab to tab. */
+/** Shows what the address names. */
 function follow() {
 	const { hash } = location;
 	select(hash === GENRES ? "genres" : "music");
 	if (hash === GENRES) return showGenres(showExample).catch(explain);
 	byId("table").hidden = history.state?.table !== tableId;
+	if (!hash) byId("row-map")?.replaceChildren();
 	if (hash === shown) return;
 	if (hash.startsWith(PIECE)) return run(showAddress);
 	run(async () => hidePiece());
@@ -168,7 +174,7 @@ const on = (id, kind, listener) => byId(id).addEventListener(kind, listener);
 
 on("input", "submit", (event) => {
 	event.preventDefault();
-	run(async (signal) => take("Your rows", await readText(field.value, pause), signal));
+	run(async (signal) => take("Your rows", await readText(field.value, pauseOf(signal)), signal));
 });
 on("features", "input", () => refuse(""));
 on("choose", "click", () => byId("file").click());

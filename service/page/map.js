@@ -64,10 +64,7 @@ function ring({ latitude, longitude }, km) {
 	return lines.filter((line) => line.length > 1);
 }
 
-/**
- * A map of places as circles whose area is their share, with the line of 20° N, and with a point and its expected error
- * if there is one. `label` says all of it in words.
- */
+/** Places as circles whose area is their share, and a point with its error if there is one; `label` says it in words. */
 export function worldMap({ places, point = null, errorKm = 0, label, labelled = LABELLED }) {
 	const side = Array.from({ length: TOP - BOTTOM + 1 }, (_, index) => [180, TOP - index]);
 	const edge = [...side, ...side.map(([longitude, latitude]) => [-longitude, latitude]).reverse()];
@@ -101,7 +98,7 @@ function marker(point) {
 	return svg("path", { class: "marker", d: `M${x} ${y}m-9 0h18m-9 -9v18` });
 }
 
-/** Names beside or in the largest circles, where they cover no other name and no other circle's middle; else none. */
+/** Names by the largest circles, where they cover no other; only the first has one in any case. */
 function labels(circles, count) {
 	const [letter, height] = [8.4, 15];
 	const taken = [];
@@ -115,7 +112,8 @@ function labels(circles, count) {
 		const isFree = (box) =>
 			circles.every((each) => each === circle || apart(box, each.x, each.y, each.r + 6)) &&
 			taken.every((other) => Math.abs(box.base - other.base) > height || apart(other, box.left + box.width / 2, other.base, width / 2));
-		const box = spots.map(boxOf).find(isFree);
+		const boxes = spots.map(boxOf);
+		const box = boxes.find(isFree) ?? (circle === circles[0] && boxes.at(-1));
 		if (!box) return null;
 		taken.push(box);
 		return svg("text", { class: "label", x: rounded(box.from), y: rounded(box.base), "text-anchor": box.anchor }, name);

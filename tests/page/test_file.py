@@ -315,15 +315,44 @@ def test_work_goes_on_while_the_genres_are_looked_at(page: Page, rows: Matrix) -
     finished(page, "tracks.csv: 1,500 pieces")
 
 
-def test_smaller_parts_are_sent_where_the_service_takes_no_larger(
+def test_batch_that_the_service_refuses_is_told_as_it_says(
     new_page: NewPage, run_server: RunServer, rows: Matrix
 ) -> None:
     with run_server(shipped=True, MUSIC_ORIGIN_MAX_BATCH="300") as small:
         page = new_page(base_url=str(small.client.base_url))
         page.goto("/")
         open_file(page, as_csv(rows[:1000]))
-        finished(page, "tracks.csv: 1,000 pieces")
-        assert [line[0] for line in save(page)][1:] == [str(row + 1) for row in range(1000)]
+        expect(page.locator("#problem")).to_have_text(
+            "A batch must have at most 300 rows of 68 numbers: send it in parts."
+        )
+        expect(page.locator("#table")).to_be_hidden()
+
+
+def test_file_gives_way_to_a_piece_while_it_is_read(page: Page, requests: list[Request], rows: Matrix) -> None:
+    page.evaluate(
+        """() => { const words = document.getElementById("doing");
+            new MutationObserver(() => words.textContent.startsWith("Read 1,000")
+                && document.querySelector("#examples button").click()).observe(words, {childList: true}); }"""
+    )
+    open_file(page, as_csv(np.tile(rows, (4, 1))))
+    expect(page.locator("#piece .lead")).to_contain_text("Genre 0.")
+    expect(page.locator("progress")).to_be_hidden()
+    page.wait_for_load_state("networkidle")
+    expect(page.locator("progress")).to_be_hidden()
+    assert len(posted(requests)) == 5
+
+
+def test_rows_that_are_alike_keep_their_names(page: Page, rows: Matrix) -> None:
+    open_file(page, as_csv(rows[[0, 0]]))
+    finished(page, "tracks.csv: 2 pieces")
+    for row in (0, 1):
+        page.locator("[data-position]").nth(row).click()
+        expect(page.locator("#piece-title")).to_contain_text(f"Row {row + 1}: ")
+        expect(page.locator("#row-map figcaption")).to_have_text(f"Row {row + 1}")
+    page.go_back()
+    page.go_back()
+    expect(page.locator("#row-map")).to_be_hidden()
+    assert page.title() == "Where does this music come from?"
 
 
 def test_what_was_answered_before_a_failure_is_kept(page: Page, rows: Matrix) -> None:

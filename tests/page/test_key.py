@@ -77,14 +77,18 @@ def test_key_that_no_header_can_carry_is_not_sent(page: Page, requests: list[Req
 
 
 def test_key_form_is_not_lost_on_the_way(page: Page) -> None:
-    """Nor does a key that comes after the piece was left show anything."""
     page.get_by_role("button", name="genre 1", exact=True).click()
     expect(page.get_by_label("API key")).to_be_focused()
     page.get_by_role("tab", name="The genres").click()
     expect(page.get_by_role("heading", name="Genre 9")).to_be_visible()
     page.get_by_role("tab", name="Your music").click()
+    give_key(page, KEY)
+    expect(page.locator("#piece .lead")).to_contain_text("Genre 1.")
+
+
+def test_key_is_not_asked_for_where_it_is_not_needed(page: Page) -> None:
+    page.get_by_role("button", name="genre 1", exact=True).click()
     expect(page.get_by_label("API key")).to_be_visible()
     page.go_back()
-    page.go_back()
-    page.go_back()
+    expect(page.get_by_label("API key")).to_be_hidden()
     expect(page.locator("#piece")).to_be_hidden()

@@ -216,12 +216,16 @@ def test_pieces_are_gone_through_back_and_forth(page: Page) -> None:
         ("#piece=<b>", "Number 1, “<b>”, is not a number."),
         ("#piece=%FF", "Number 1, “\ufffd”, is not a number."),
         ("#piece=", "There is nothing yet"),
+        ("#piece=" + "0.5," * 67 + "x", "Number 68, “x”, is not a number."),
     ],
 )
 def test_wrong_address_is_explained(page: Page, requests: list[Request], fragment: str, message: str) -> None:
     page.goto(f"/{fragment}")
     expect(page.locator("#input-error")).to_contain_text(message)
     assert not posted(requests)
+    if "“" in message:
+        selected = "({value, selectionStart, selectionEnd}) => value.slice(selectionStart, selectionEnd)"
+        assert f"“{page.get_by_label('68 numbers').evaluate(selected)}”" in message
 
 
 def test_refusal_is_shown_as_the_service_says_it(new_page: NewPage, run_server: RunServer) -> None:
@@ -278,7 +282,8 @@ def test_labels_stand_by_their_own_circles(page: Page) -> None:
                     return [each.textContent, x, y + 3, x + width, y + height - 3]; })]"""
         )
         shown += len(labels)
-        for name, left, top, right, bottom in labels:
+        assert labels[0][0] == circles[0][0]  # which may cover others
+        for name, left, top, right, bottom in labels[1:]:
             away = {
                 circle: max(0, math.dist((x, y), (min(max(x, left), right), min(max(y, top), bottom))) - r)
                 for circle, x, y, r in circles
