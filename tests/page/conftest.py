@@ -8,9 +8,11 @@ import httpx
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, expect
 
 from tests.conftest import RunServer
+from tests.page.said import FRAGMENT
+from tests.page.table import finished
 
 NewPage = Callable[..., Page]
 
@@ -72,6 +74,23 @@ def page(only_page: Page, requests: list[Request]) -> Iterator[Page]:
 def rows() -> NDArray[np.float64]:
     """2,500 pieces (2500, 68), drawn from a normal distribution."""
     return np.random.default_rng(11).normal(size=(2500, 68)).round(3)
+
+
+@pytest.fixture(scope="module")
+def shown(new_page: NewPage) -> Page:
+    """The page with the documentation's example on it, to be looked at."""
+    page = new_page()
+    page.goto(f"/{FRAGMENT}")
+    expect(page.locator("#piece-title")).to_be_visible()
+    return page
+
+
+@pytest.fixture
+def opened(page: Page, rows: NDArray[np.float64]) -> Page:
+    """The page with the table of 2,500 rows."""
+    open_file(page, as_csv(rows))
+    finished(page, "tracks.csv: 2,500 pieces")
+    return page
 
 
 def posted(requests: list[Request]) -> list[Request]:

@@ -4,8 +4,8 @@ import httpx
 from playwright.sync_api import Page, Request, expect
 
 from tests.page.conftest import posted, sent_features
+from tests.page.said import percent
 from tests.page.states import genres
-from tests.page.test_piece import percent
 
 
 def test_genres_are_shown_as_the_api_describes_them(page: Page, server: httpx.Client) -> None:
