@@ -91,6 +91,8 @@ def test_tabs_are_changed_by_arrows(page: Page) -> None:
     expect(genres).to_have_attribute("aria-selected", "true")
     expect(page.get_by_role("tabpanel", name="The genres")).to_be_visible()
     expect(page.get_by_role("tabpanel", name="Your music")).to_be_hidden()
+    expect(music).to_have_attribute("tabindex", "-1")
+    expect(genres).to_have_attribute("tabindex", "0")
     genres.press("ArrowRight")
     expect(music).to_be_focused()
     expect(page.get_by_role("tabpanel", name="Your music")).to_be_visible()
@@ -103,7 +105,9 @@ def test_what_happens_is_said(page: Page) -> None:
     expect(status).to_have_text("Most like the music of the United Kingdom")
     expect(page.get_by_role("img", name="World map of the places it may come from. The likeliest:")).to_be_visible()
     expect(page.get_by_role("img", name="World map of the places of genre 9.")).to_be_visible()
-    expect(page.get_by_role("row", name="United Kingdom").first).to_be_visible()
+    row = page.get_by_role("row", name="United Kingdom").first
+    expect(row).to_be_visible()
+    expect(row.get_by_role("cell")).to_have_count(1)  # the bar says no more than its value
     STATES["table"](page)
     expect(status).to_have_text("300 pieces answered.")
     expect(page.locator("#table-title")).to_be_focused()

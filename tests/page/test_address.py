@@ -1,12 +1,13 @@
 """The address holds the piece, and nothing else does."""
 
+import httpx
 import pytest
 from playwright.sync_api import Page, Request, Route, expect
 
 from service.schemas import EXAMPLE_FEATURES
 from tests.conftest import RunServer
 from tests.page.conftest import NewPage, posted
-from tests.page.said import FRAGMENT
+from tests.page.said import FRAGMENT, said
 
 
 def test_shared_address_shows_the_same_and_never_reaches_the_service(
@@ -80,3 +81,19 @@ def test_piece_that_was_left_is_not_shown_when_it_comes(page: Page) -> None:
     expect(page.locator("#piece")).to_be_hidden()
     page.get_by_role("button", name="genre 4", exact=True).click()
     expect(page.locator("#piece .lead")).to_contain_text("Genre 4.")
+
+
+def test_piece_that_was_left_is_not_shown_when_its_genres_come(page: Page, server: httpx.Client) -> None:
+    """As they are asked for again where other models have answered."""
+    held: list[Route] = []
+    reply = said(server, "/genre") | {"model_version": "0123456789ab"}
+    page.route("**/genre", lambda route: route.fulfill(json=reply))
+    page.route("**/genres", lambda route: held.append(route))
+    page.get_by_role("button", name="genre 9", exact=True).click()
+    while not held:
+        page.wait_for_timeout(10)
+    page.go_back()
+    expect(page.locator("[aria-busy]")).to_have_count(0)
+    held[0].continue_()
+    page.wait_for_load_state("networkidle")
+    expect(page.locator("#piece")).to_be_hidden()

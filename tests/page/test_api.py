@@ -37,6 +37,8 @@ def test_reply_that_is_none_is_explained_and_ends_the_waiting(page: Page, body: 
     page.get_by_role("button", name="genre 3", exact=True).click()
     expect(page.locator("#problem")).to_be_visible()
     expect(page.locator("#problem")).not_to_be_empty()
+    if status == 500 or body != "[]":
+        expect(page.locator("#problem")).to_have_text(f"The service answered {status}, and not as it should.")
     expect(page.locator("[aria-busy]")).to_have_count(0)
 
 

@@ -117,6 +117,15 @@ def test_table_is_there_again_on_the_way_back(opened: Page) -> None:
     expect(opened.locator("#table")).to_be_hidden()
 
 
+def test_entry_of_a_table_does_not_show_the_next_one(opened: Page, rows: Matrix) -> None:
+    open_file(opened, as_csv(rows[:3]))
+    finished(opened, "tracks.csv: 3 pieces")
+    opened.go_back()
+    expect(opened.locator("#table")).to_be_hidden()
+    opened.go_forward()
+    finished(opened, "tracks.csv: 3 pieces")
+
+
 def test_new_models_in_the_middle_of_a_file_are_told(page: Page, server: httpx.Client, rows: Matrix) -> None:
     """Each row has the version that answered it, and the charts have all genres of the last."""
     described = server.get("/genres").json()

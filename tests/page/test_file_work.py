@@ -64,15 +64,48 @@ def test_reading_shows_how_far_it_is_and_can_be_cancelled(page: Page, requests: 
 
 
 def test_new_work_takes_the_place_of_old(page: Page, rows: Matrix) -> None:
-    held = pause_after(page, parts=1)
+    """What was answered of the old is not shown meanwhile, and its end is not taken for that of the new."""
+    pause_after(page, parts=1)
     open_file(page, as_csv(rows), "old.csv")
     expect(page.get_by_text("Asked about 1,000")).to_be_visible()
+    open_file(page, as_csv(rows[:3]), "new.csv")
+    expect(page.get_by_text("Asked about 0 of 3 rows")).to_be_visible()
+    page.wait_for_timeout(200)
+    expect(page.locator("progress")).to_be_visible()
+    expect(page.locator("#table")).to_be_hidden()
     page.unroute("**/genre/batch")
     open_file(page, as_csv(rows[:3]), "new.csv")
     finished(page, "new.csv: 3 pieces")
-    assert held
     page.wait_for_load_state("networkidle")
     finished(page, "new.csv: 3 pieces")
+
+
+def test_piece_in_a_file_gives_way_to_another(page: Page) -> None:
+    """Where a file is still being read when something else is asked for."""
+    expect(page.locator("#examples")).to_be_visible()
+    page.evaluate(
+        """text => {
+            const dataTransfer = new DataTransfer();
+            dataTransfer.items.add(new File([text], "piece.txt"));
+            document.body.dispatchEvent(new DragEvent("drop", {dataTransfer, bubbles: true, cancelable: true}));
+            document.querySelector("#examples button").click();
+        }""",
+        "0.5 " * 68,
+    )
+    expect(page.locator("#piece .lead")).to_contain_text("Genre 0.")
+    page.wait_for_timeout(200)
+    expect(page.locator("#piece .lead")).to_contain_text("Genre 0.")
+    assert not page.url.endswith("0.5")
+
+
+def test_file_opened_among_the_genres_is_seen_to_be_read(page: Page, rows: Matrix) -> None:
+    page.get_by_role("tab", name="The genres").click()
+    expect(page.get_by_role("heading", name="Genre 9")).to_be_visible()
+    pause_after(page, parts=0)
+    open_file(page, as_csv(rows))
+    expect(page.get_by_role("tab", name="Your music")).to_have_attribute("aria-selected", "true")
+    expect(page.locator("progress")).to_be_visible()
+    assert "#genres" not in page.url
 
 
 def test_way_back_ends_the_work(page: Page, rows: Matrix) -> None:

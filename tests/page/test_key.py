@@ -92,3 +92,19 @@ def test_key_is_not_asked_for_where_it_is_not_needed(page: Page) -> None:
     page.go_back()
     expect(page.get_by_label("API key")).to_be_hidden()
     expect(page.locator("#piece")).to_be_hidden()
+
+
+def test_key_is_sent_to_no_more_than_needs_it(page: Page, server: httpx.Client, requests: list[Request]) -> None:
+    """The genres, which are asked for again where other models have answered, need none."""
+    page.get_by_role("button", name="genre 1", exact=True).click()
+    give_key(page, KEY)
+    expect(page.locator("#piece .lead")).to_contain_text("Genre 1.")
+    requests.clear()
+    body = {"features": EXAMPLE_FEATURES}
+    reply = server.post("/genre", json=body, headers={"X-API-Key": KEY}).json() | {"model_version": "0123456789ab"}
+    page.route("**/genre", lambda route: route.fulfill(json=reply))
+    with page.expect_request("**/genres"), page.expect_request("**/model"):
+        page.get_by_role("button", name="genre 2", exact=True).click()
+    asked = [request for request in requests if request.url.endswith(("/genres", "/model"))]
+    assert len(asked) == 2
+    assert not any("x-api-key" in request.headers for request in asked)

@@ -127,3 +127,17 @@ def test_models_that_were_not_evaluated_say_so(page: Page, server: httpx.Client)
     page.goto("about:blank")
     page.goto(f"/{FRAGMENT}")
     expect(page.locator(".honest")).to_contain_text("for these models it was not measured how much better.")
+
+
+def answer(page: Page, path: str, reply: dict[str, Any]) -> None:
+    page.route(path, lambda route: route.fulfill(json=reply))
+
+
+def test_no_probability_is_said_to_be_none_or_all(page: Page, server: httpx.Client) -> None:
+    for network, probability in zip(NETWORKS, (0.996, 1.0, 0.0), strict=True):
+        reply = said(server, f"/north-of-20?network={network}") | {"probability": probability}
+        answer(page, f"**/north-of-20?network={network}", reply)
+    page.goto(f"/{FRAGMENT}")
+    expect(page.locator("#piece-title")).to_be_visible()
+    values = [value for _, value in table(page, "North of 20° N?")]
+    assert values == ["over 99\xa0%", "over 99\xa0%", "under 1\xa0%"]

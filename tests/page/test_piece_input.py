@@ -23,6 +23,7 @@ FORMS = {
     "lines": "\n".join(WORDS) + "\n",
     "lines of Windows": "\r\n".join(WORDS),
     "several lines": ",\n".join(", ".join(WORDS[start : start + 17]) for start in range(0, 68, 17)),
+    "commas on several lines": "\n".join(",".join(WORDS[start : start + 17]) for start in range(0, 68, 17)),
     "semicolons": "; ".join(WORDS),
     "decimal commas": ";".join(WORDS).replace(".", ","),
     "decimal commas and spaces": " ".join(WORDS).replace(".", ","),

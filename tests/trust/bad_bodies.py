@@ -26,7 +26,7 @@ from tests.trust.wire import request
 BODY_LIMIT = 300_000  # MUSIC_ORIGIN_MAX_BODY_BYTES of the server that is attacked
 DAMAGES = 800  # of each body
 PIECES = ("/genre", "/origin", "/north-of-20")
-BATCHES = ("/genre/batch", "/north-of-20/batch?network=simple")
+BATCHES = ("/genre/batch", "/origin/batch", "/north-of-20/batch?network=simple")
 TENSORS = ("/v2/models/genre/infer", "/v2/models/north-of-20/infer")
 TABLE = np.array(EXAMPLE_ROWS)
 
