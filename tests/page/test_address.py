@@ -97,3 +97,17 @@ def test_piece_that_was_left_is_not_shown_when_its_genres_come(page: Page, serve
     held[0].continue_()
     page.wait_for_load_state("networkidle")
     expect(page.locator("#piece")).to_be_hidden()
+
+
+def test_end_of_old_work_is_not_that_of_the_new(page: Page) -> None:
+    held: list[Route] = []
+    page.route("**/genre", lambda route: held.append(route))
+    for genre, requests in ((9, 1), (4, 2)):
+        page.get_by_role("button", name=f"genre {genre}", exact=True).click()
+        while len(held) < requests:
+            page.wait_for_timeout(10)
+    page.wait_for_timeout(200)
+    expect(page.locator("[aria-busy]")).to_have_count(1)
+    held[1].continue_()
+    expect(page.locator("#piece .lead")).to_contain_text("Genre 4.")
+    expect(page.locator("[aria-busy]")).to_have_count(0)
