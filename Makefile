@@ -74,6 +74,7 @@ COMPILE = $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-vers
 lock: .venv/dev.installed
 	$(COMPILE) --upgrade --extra dev --output-file requirements/dev.txt
 	$(COMPILE) --upgrade --extra training --constraint requirements/dev.txt --output-file requirements/training.txt
+	$(COMPILE) --upgrade --extra scoring --constraint requirements/dev.txt --output-file requirements/scoring.txt
 	$(COMPILE) --upgrade --extra arrow --extra telemetry --constraint requirements/dev.txt --output-file requirements/extras.txt
 	$(COMPILE) --upgrade --constraint requirements/dev.txt --output-file requirements/serve.txt
 
