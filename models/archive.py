@@ -109,12 +109,17 @@ def load_bundle(path: Path) -> ModelBundle:
             content = file.read(MAX_BUNDLE_BYTES + 1)
     except OSError as error:
         raise BundleError(f"{path} cannot be read ({error.strerror}): train the models or restore the file") from error
+    return parse_bundle(content, str(path))
+
+
+def parse_bundle(content: bytes, name: str) -> ModelBundle:
+    """The bundle of a file with this content, checked whole; BundleError calls it by the name."""
     try:
         return _read(content)
     except BundleError as error:
-        raise BundleError(f"{path} {error}") from error
+        raise BundleError(f"{name} {error}") from error
     except Exception as error:  # damaged bytes make zip, NumPy and JSON readers fail in more ways than can be listed
-        raise BundleError(f"{path} is not a complete model bundle: restore the file or train again") from error
+        raise BundleError(f"{name} is not a complete model bundle: restore the file or train again") from error
 
 
 def _read(content: bytes) -> ModelBundle:

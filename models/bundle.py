@@ -124,6 +124,23 @@ class GenrePredictions:
 
 
 @dataclass(frozen=True, eq=False)
+class OriginPredictions:
+    """The likeliest places (n,) of rows, and the points on Earth (n,) that the probabilities of all places stand for.
+
+    `country` is empty where a place has none; `probability` is that of the likeliest place. Latitudes are in degrees
+    north, longitudes in degrees east, errors in km.
+    """
+
+    country: NDArray[np.str_]
+    place_latitude: NDArray[np.float64]
+    place_longitude: NDArray[np.float64]
+    probability: NDArray[np.float32]
+    latitude: NDArray[np.float64]
+    longitude: NDArray[np.float64]
+    expected_error_km: NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
 class ModelBundle:
     """The trained models and their manifest."""
 
@@ -165,10 +182,28 @@ class ModelBundle:
 
         It is calibrated by the network's temperature, which changes no side, unless the raw figure is asked for.
         """
-        raw = probability_of_north(network, self.networks[network].predict(features), self.places)
+        return self.north_in(network, self.networks[network].predict(features), calibrated=calibrated)
+
+    def north_in(self, network: str, probabilities: Floats, *, calibrated: bool = True) -> NDArray[np.float64]:
+        """The same (n,), from the class probabilities (n, classes) that the network gave."""
+        raw = probability_of_north(network, probabilities, self.places)
         if not calibrated:
             return raw.astype(np.float64)
         return calibrate(raw, self.manifest.networks[network].temperature)
+
+    def origins_in(self, probabilities: NDArray[np.float32]) -> OriginPredictions:
+        """The origins (n,) that the class probabilities (n, p) of the places network stand for."""
+        points, likeliest = self.places.origins(probabilities), probabilities.argmax(axis=1)
+        return OriginPredictions(
+            country=self._countries[likeliest],
+            place_latitude=self.places.latitude[likeliest],
+            place_longitude=self.places.longitude[likeliest],
+            # Rounding can take a mean of probabilities a little above one.
+            probability=probabilities.max(axis=1).clip(max=1),
+            latitude=points.latitude,
+            longitude=points.longitude,
+            expected_error_km=points.expected_error_km,
+        )
 
     def predict_genres(self, features: Floats) -> GenrePredictions:
         """The genre of each row (n, 68), and how far it is, how typical of its genre, and whether it is unusual."""
@@ -187,6 +222,11 @@ class ModelBundle:
     def version(self) -> str:
         """The model version that every reply carries: the fingerprint's first 12 digits."""
         return self.fingerprint[:12]
+
+    @cached_property
+    def _countries(self) -> NDArray[np.str_]:
+        """The country (p,) of every place."""
+        return np.array([place.country or "" for place in self.manifest.places])
 
     @cached_property
     def _distance_quantiles(self) -> NDArray[np.float64]:

@@ -41,10 +41,16 @@ def as_feature_matrix(values: ArrayLike) -> Floats:
         matrix = matrix.astype(np.float64)
     if matrix.ndim != 2 or matrix.shape[1] != FEATURE_COUNT:
         raise FeatureError(f"features must have the shape (n, {FEATURE_COUNT}), not {matrix.shape}")
-    outside = ~(np.abs(matrix) <= FEATURE_BOUND)  # the negation is true of NaN as well
+    outside = out_of_bounds(matrix)
     if outside.any():
         row, column = np.argwhere(outside)[0]
         raise FeatureError(
             f"feature {column + 1} must be a finite number between -{FEATURE_BOUND:g} and {FEATURE_BOUND:g}", int(row)
         )
     return matrix
+
+
+def out_of_bounds(features: Floats) -> NDArray[np.bool_]:
+    """Which of some features, in any shape, are not finite or beyond ±FEATURE_BOUND."""
+    outside: NDArray[np.bool_] = ~(np.abs(features) <= FEATURE_BOUND)  # the negation is true of NaN as well
+    return outside

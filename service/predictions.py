@@ -171,18 +171,7 @@ def origin_batch(state: GivenState, body: Annotated[Rows, GIVEN]) -> Columns:
         probabilities = state["pieces"].places(features[0].astype(np.float64))[None, :]
     else:
         probabilities = bundle.networks["places"].predict(features)
-    points, likeliest = bundle.places.origins(probabilities), probabilities.argmax(axis=1)
-    countries = np.array([place.country or "" for place in bundle.manifest.places])
-    columns = {
-        "country": countries[likeliest],
-        "place_latitude": bundle.places.latitude[likeliest],
-        "place_longitude": bundle.places.longitude[likeliest],
-        "probability": probabilities.max(axis=1).clip(max=1),
-        "latitude": points.latitude,
-        "longitude": points.longitude,
-        "expected_error_km": points.expected_error_km,
-    }
-    return _columns(state, columns)
+    return _columns(state, vars(bundle.origins_in(probabilities)))
 
 
 def predict_genres(state: State, features: Floats) -> GenrePredictions:
