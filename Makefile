@@ -9,12 +9,14 @@ ENGINE ?= $(firstword $(notdir $(shell command -v podman docker 2>/dev/null)))
 IMAGE ?= music-origin
 BIN := .venv/bin
 
-.PHONY: serve extras test trust check train report bench bench-quick bench-training bench-page selection image coastlines sbom audit lock clean
+.PHONY: serve scoring extras test trust check train report bench bench-quick bench-training bench-page selection image coastlines sbom audit lock clean
 
 serve: .venv/serve.installed
 	exec env OPENBLAS_NUM_THREADS=1 $(BIN)/python -m service --host $(HOST) --port $(PORT)
 
 extras: .venv/extras.installed
+
+scoring: .venv/scoring.installed
 
 test: .venv/dev.installed
 	$(BIN)/pytest

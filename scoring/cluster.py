@@ -1,0 +1,104 @@
+"""Dask: the workers of this machine or of a cluster, what they are given, and what comes back."""
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import cast
+
+import cloudpickle
+import dask.system
+import pyarrow as pa
+from distributed import Client, KilledWorker, LocalCluster, WorkerPlugin, as_completed, get_worker
+from distributed.worker import Worker
+
+import scoring
+from models.archive import parse_bundle
+from scoring.errors import BadRowError, ScoringError
+from scoring.job import Job
+from scoring.output import Outcome
+
+RETRIES = 2  # of a partition whose files could not be reached
+WAIT_SECONDS = 60
+
+# Workers need not have this package: what it defines travels as code, and not by name. Dask asks of the very module.
+for _module in (scoring, sys.modules[__name__]):
+    cloudpickle.register_pickle_by_value(_module)
+
+
+class Scorer(WorkerPlugin):
+    """What a worker needs beside `models/`: the job, and the bundle as bytes, which are checked where they arrive."""
+
+    def __init__(self, job: Job, bundle: bytes, fingerprint: str) -> None:
+        self.name = f"music-origin-{fingerprint}-{os.urandom(8).hex()}"
+        self._job = job
+        self._content = bundle
+        self._fingerprint = fingerprint
+
+    def setup(self, worker: Worker) -> None:
+        """Loads the bundle, once for each worker."""
+        pa.set_cpu_count(1)  # the tasks are what goes side by side
+        self._bundle = parse_bundle(self._content, f"the bundle that {worker.address} was given")
+        if self._bundle.fingerprint != self._fingerprint:
+            raise ScoringError(f"{worker.address} reads another fingerprint in the bundle that it was given")
+
+    def score(self, index: int) -> Outcome | str:
+        """Scores one partition; what the user can mend comes back in words."""
+        try:
+            return self._job.score(self._bundle, index)
+        except (BadRowError, ScoringError) as error:
+            return str(error)
+
+
+@contextmanager
+def connect(address: str | None, scheduler_file: str | None, workers: int | None) -> Iterator[Client]:
+    """A client of a scheduler, or of workers on this machine, one for each core unless told. Raises ScoringError."""
+    if address or scheduler_file:
+        try:
+            client = Client(address, scheduler_file=scheduler_file, timeout=WAIT_SECONDS)
+        except (OSError, ValueError) as error:
+            raise ScoringError(f"no scheduler can be reached at {address or scheduler_file}: {error}") from error
+        with client:
+            yield client
+        return
+    with (
+        LocalCluster(
+            n_workers=workers or dask.system.CPU_COUNT, threads_per_worker=1, dashboard_address=":0"
+        ) as cluster,
+        Client(cluster) as client,
+    ):
+        yield client
+
+
+def score(
+    client: Client, job: Job, bundle: bytes, fingerprint: str, indices: Sequence[int]
+) -> Iterator[tuple[int, Outcome]]:
+    """Scores these partitions, and gives what becomes of each as it does. Raises BadRowError, ScoringError."""
+    scorer = Scorer(job, bundle, fingerprint)
+    try:
+        client.wait_for_workers(1, timeout=WAIT_SECONDS)
+        client.register_plugin(scorer)
+    except TimeoutError as error:
+        raise ScoringError(f"no worker has joined the scheduler within {WAIT_SECONDS} seconds: start one") from error
+    futures = client.map(_task(scorer.name), indices, pure=False, retries=RETRIES)
+    index_of = {future.key: index for future, index in zip(futures, indices, strict=True)}
+    try:
+        for future, outcome in as_completed(futures, with_results=True):
+            if isinstance(outcome, str):
+                raise BadRowError(outcome)
+            yield index_of[future.key], outcome
+    except KilledWorker as error:
+        raise ScoringError(f"the workers die of a partition: {error}") from error
+    finally:
+        client.cancel(futures)
+        client.unregister_worker_plugin(scorer.name)
+
+
+def _task(name: str) -> Callable[[int], Outcome | str]:
+    """A function that Dask sends as it is, since it has no name by which a worker could import it."""
+
+    def score_partition(index: int) -> Outcome | str:
+        scorer = cast(Scorer, get_worker().plugins[name])
+        return scorer.score(index)
+
+    return score_partition

@@ -1,0 +1,196 @@
+"""Catalogues in CSV, a row a line."""
+
+import csv
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import IO, ClassVar
+
+import numpy as np
+import pyarrow as pa
+from fsspec import AbstractFileSystem
+from fsspec.utils import infer_compression, read_block, seek_delimiter
+from pyarrow import csv as arrow_csv
+
+from models.features import FEATURE_COUNT
+from scoring.columns import matrix
+from scoring.errors import ScoringError
+from scoring.files import Partition, Rows
+
+BLOCK_BYTES = 2**25  # are read at a time: some 60,000 rows
+PARTITION_BYTES = 4 * BLOCK_BYTES
+HEAD_BYTES = 2**20  # tell which columns hold numbers
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True)
+class CsvFiles:
+    """Files of lines, whose cells are parted by the delimiter, all with a header or all without.
+
+    Those that are compressed make one partition each, since they can only be read from the start. What is no feature is
+    text, so that nothing of it is lost.
+    """
+
+    typed: ClassVar[bool] = False
+    delimiter: str
+    names: tuple[str, ...]
+    has_header: bool
+
+    def describe(self, source: AbstractFileSystem, file: str) -> tuple[pa.Schema, list[Partition]]:
+        """The columns of a file, and runs of its bytes."""
+        block = _head(source, file)
+        if self.has_header:
+            names = tuple(_cells(block, self.delimiter))
+            block = _without_first_line(block)
+        else:
+            names = self.names
+        size = source.size(file)
+        step = max(size, 1) if infer_compression(file) else PARTITION_BYTES
+        partitions = [
+            Partition(file, start, min(start + step, size), min(step, size - start))
+            for start in range(0, max(size, 1), step)
+        ]
+        return self._schema(block, names), partitions
+
+    def read(
+        self, source: AbstractFileSystem, partition: Partition, features: tuple[str, ...], others: pa.Schema
+    ) -> Iterator[Rows]:
+        """The rows of some lines."""
+        types = {name: pa.float64() for name in features} | {field.name: field.type for field in others}
+        for block in self._blocks(source, partition):
+            try:
+                batch = self._batch(block, types)
+            except pa.ArrowInvalid:  # a line or a cell is wrong: they are looked at one by one
+                yield self._read_lines(block, features, others, partition.file)
+            else:
+                values, reasons = matrix(batch, features)
+                yield Rows(values, batch.select(others.names), reasons)
+
+    def position(self, source: AbstractFileSystem, partition: Partition, row: int) -> str:
+        """The line."""
+        with _open(source, partition.file) as opened:
+            before = 0
+            if partition.start:
+                opened.seek(partition.start)
+                seek_delimiter(opened, b"\n", 2**16)
+                begin = opened.tell()
+                opened.seek(0)
+                before = sum(
+                    opened.read(min(BLOCK_BYTES, begin - at)).count(b"\n") for at in range(0, begin, BLOCK_BYTES)
+                )
+            row += self.has_header and not partition.start
+            filled = (number for number, line in enumerate(opened, before + 1) if line.strip(b"\r\n"))
+            return f"line {next(number for index, number in enumerate(filled) if index == row)}"
+
+    def _schema(self, block: bytes, names: Sequence[str]) -> pa.Schema:
+        if not block.strip():
+            return pa.schema([(name, pa.float64()) for name in names])
+        options = arrow_csv.ReadOptions(column_names=names, use_threads=False)
+        parse = arrow_csv.ParseOptions(delimiter=self.delimiter, invalid_row_handler=lambda _: "skip")
+        return arrow_csv.read_csv(pa.BufferReader(block), options, parse).schema
+
+    def _blocks(self, source: AbstractFileSystem, partition: Partition) -> Iterator[bytes]:
+        """The lines of a partition, without the header, a block at a time."""
+        with _open(source, partition.file) as opened:
+            compressed = infer_compression(partition.file)
+            blocks = _chunks(opened) if compressed else _between(opened, partition.start, partition.stop)
+            for index, block in enumerate(blocks):
+                if index == 0 and partition.start == 0:
+                    block = block.removeprefix(BYTE_ORDER_MARK)
+                    block = _without_first_line(block) if self.has_header else block
+                if block.strip():
+                    yield block
+
+    def _batch(self, block: bytes, types: dict[str, pa.DataType]) -> pa.RecordBatch:
+        table = arrow_csv.read_csv(
+            pa.BufferReader(block),
+            arrow_csv.ReadOptions(column_names=self.names, use_threads=False, block_size=len(block)),
+            arrow_csv.ParseOptions(delimiter=self.delimiter),
+            arrow_csv.ConvertOptions(column_types=types),
+        )
+        return table.combine_chunks().to_batches()[0]
+
+    def _read_lines(self, block: bytes, features: tuple[str, ...], others: pa.Schema, file: str) -> Rows:
+        """The rows of a block in which something is wrong; of a line of another length nothing is known."""
+        try:
+            lines = [line for line in block.decode().replace("\r\n", "\n").split("\n") if line]
+        except UnicodeDecodeError as error:
+            raise ScoringError(f"{file} is not in UTF-8: convert it") from error
+        values = np.full((len(lines), FEATURE_COUNT), np.nan)
+        kept: list[dict[str, str]] = []
+        reasons = {}
+        for row, line in enumerate(lines):
+            (cells,) = csv.reader([line], delimiter=self.delimiter)
+            known = dict(zip(self.names, cells, strict=True)) if len(cells) == len(self.names) else {}
+            kept.append({name: known[name] for name in others.names} if known else {})
+            numbers = [_number(known[name]) for name in features] if known else []
+            if not known:
+                reasons[row] = f"has {len(cells)} columns, and not {len(self.names)}"
+            elif None in numbers:
+                feature = numbers.index(None)
+                reasons[row] = f"has {known[features[feature]]!r} as feature {feature + 1}, which is no number"
+            else:
+                values[row] = numbers
+        return Rows(values, pa.Table.from_pylist(kept, others).combine_chunks().to_batches()[0], reasons)
+
+
+def csv_files(source: AbstractFileSystem, file: str, delimiter: str, header: str) -> CsvFiles:
+    """How such a file is to be read, with a `header` that is present, absent, or to be told (auto).
+
+    Raises ScoringError where it cannot be told.
+    """
+    cells = _cells(_head(source, file), delimiter)
+    has_header = _is_header(cells, file) if header == "auto" else header == "present"
+    return CsvFiles(delimiter, tuple(cells if has_header else map(str, range(1, len(cells) + 1))), has_header)
+
+
+def _is_header(cells: Sequence[str], file: str) -> bool:
+    numbers = [number for number in map(_number, cells) if number is not None]
+    if not numbers or np.array_equal(np.diff(numbers), np.ones(len(numbers) - 1)):
+        return True  # the names of columns may be their numbers
+    if len(numbers) >= FEATURE_COUNT:
+        return False
+    raise ScoringError(f"{file}: it cannot be told whether the first line is a header: say so with --header")
+
+
+def _number(cell: str) -> float | None:
+    """The number that a cell is, NaN where it is empty, or None."""
+    try:
+        return float(cell) if cell.strip() else np.nan
+    except ValueError:
+        return None
+
+
+def _open(source: AbstractFileSystem, file: str) -> IO[bytes]:
+    opened: IO[bytes] = source.open(file, "rb", compression="infer")
+    return opened
+
+
+def _head(source: AbstractFileSystem, file: str) -> bytes:
+    """The first lines of a file."""
+    with _open(source, file) as opened:
+        block = opened.read(HEAD_BYTES).removeprefix(BYTE_ORDER_MARK)
+    return block[: block.rfind(b"\n") + 1] or block
+
+
+def _cells(block: bytes, delimiter: str) -> list[str]:
+    first, _, _ = block.partition(b"\n")
+    return next(csv.reader([first.decode(errors="replace").strip("\r")], delimiter=delimiter), [])
+
+
+def _without_first_line(block: bytes) -> bytes:
+    return block.partition(b"\n")[2]
+
+
+def _between(opened: IO[bytes], start: int, stop: int) -> Iterator[bytes]:
+    """The lines that begin after `start`, or there if it is 0, up to the first that begins after `stop`."""
+    for at in range(start, stop, BLOCK_BYTES):
+        yield read_block(opened, at, min(BLOCK_BYTES, stop - at), b"\n")
+
+
+def _chunks(opened: IO[bytes]) -> Iterator[bytes]:
+    """All lines."""
+    rest = b""
+    while chunk := opened.read(BLOCK_BYTES):
+        lines, newline, rest = (rest + chunk).rpartition(b"\n")
+        yield lines + newline
+    yield rest

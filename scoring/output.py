@@ -1,0 +1,124 @@
+"""The folder that the scored catalogue goes to: whole or not at all."""
+
+import json
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import TypedDict
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from fsspec import AbstractFileSystem
+from fsspec.core import url_to_fs
+from fsspec.implementations.local import LocalFileSystem
+from pyarrow import csv as arrow_csv
+
+from scoring.errors import ScoringError
+from scoring.predictions import MEASURE
+
+SUCCESS = "_SUCCESS"
+Write = Callable[[pa.Table], None]
+
+
+class Outcome(TypedDict):
+    """What became of a partition: its rows, those that were written and that were bad, and the first of the latter."""
+
+    rows: int
+    written: int
+    bad: int
+    first_bad: str | None
+    bad_rows: str
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Output:
+    """A folder of one file for each partition, in the order of the input.
+
+    Until it is whole, everything is in another folder beside it. In there, `parts/` has the files that are whole, each
+    of which was written under another name first, since two workers may be at the same one when a link was cut;
+    `outcomes/` says what became of each.
+    """
+
+    target: AbstractFileSystem
+    path: str
+    form: str
+
+    @property
+    def _partial(self) -> str:
+        return f"{self.path}.partial"
+
+    def begin(self, plan: str, *, resume: bool) -> None:
+        """Makes the folders, or finds those of a run of the same plan. Raises ScoringError if anything is in the way."""
+        partial, noted = self._partial, f"{self._partial}/plan"
+        under_way = self.target.exists(noted)
+        if self.target.exists(f"{self.path}/{SUCCESS}") or (self.target.exists(self.path) and not under_way):
+            raise ScoringError(f"{self.path} is there already: name another folder, or remove it")
+        if under_way and not resume:
+            raise ScoringError(f"{partial} is of a run that did not end: go on with --resume, or remove it")
+        if under_way and self.target.cat_file(noted).decode() != plan:
+            raise ScoringError(f"{partial} is of another input, model or choice of columns: remove it, and start anew")
+        for folder in ("parts", "writing", "outcomes"):
+            self.target.makedirs(f"{partial}/{folder}", exist_ok=True)
+        self.target.pipe_file(noted, plan.encode())
+
+    def whole(self, index: int, bad_rows: str) -> Outcome | None:
+        """What became of a partition in a run before, if its file is whole, and as it would be by this choice."""
+        with suppress(OSError, ValueError):
+            outcome: Outcome = json.loads(self.target.cat_file(self._outcome(index)))
+            same = outcome["bad_rows"] == bad_rows or not outcome["bad"]
+            if same and self.target.size(self._part(index)) == outcome["bytes"]:
+                return outcome
+        return None
+
+    @contextmanager
+    def part(self, index: int, schema: pa.Schema) -> Iterator[Write]:
+        """Gives what to write tables to; the file appears at the end, if nothing was raised."""
+        temporary = f"{self._partial}/writing/{index}-{uuid.uuid4().hex}"
+        try:
+            with self.target.open(temporary, "wb") as file, self._writer(file, schema) as writer:
+                yield writer.write_table
+            self.target.mv(temporary, self._part(index))
+        except BaseException:
+            with suppress(OSError):
+                self.target.rm_file(temporary)
+            raise
+
+    def note(self, index: int, outcome: Outcome) -> Outcome:
+        """Keeps what became of a partition, whose file is whole."""
+        outcome = {**outcome, "bytes": self.target.size(self._part(index))}
+        self.target.pipe_file(self._outcome(index), json.dumps(outcome).encode())
+        return outcome
+
+    def finish(self) -> None:
+        """Gives the whole folder its name."""
+        parts = f"{self._partial}/parts"
+        if isinstance(self.target, LocalFileSystem):  # at one stroke
+            self.target.touch(f"{parts}/{SUCCESS}")
+            self.target.mv(parts, self.path)
+        else:
+            self.target.mv(parts, self.path, recursive=True)
+            self.target.touch(f"{self.path}/{SUCCESS}")
+        self.target.rm(self._partial, recursive=True)
+
+    def _part(self, index: int) -> str:
+        return f"{self._partial}/parts/part-{index:06d}.{self.form}"
+
+    def _outcome(self, index: int) -> str:
+        return f"{self._partial}/outcomes/{index}.json"
+
+    def _writer(self, file: pa.NativeFile, schema: pa.Schema) -> pq.ParquetWriter | arrow_csv.CSVWriter:
+        if self.form == "csv":
+            return arrow_csv.CSVWriter(file, schema)
+        repeating = [field.name for field in schema if field.type != MEASURE]
+        return pq.ParquetWriter(file, schema, use_dictionary=repeating)
+
+
+def open_output(address: str, form: str) -> Output:
+    """The output at an address. Raises ScoringError."""
+    try:
+        target, path = url_to_fs(address)
+    except (ImportError, OSError, ValueError) as error:
+        raise ScoringError(f"{address} cannot be written: {error}") from error
+    return Output(target, path.rstrip("/"), form)
