@@ -20,6 +20,7 @@ from scoring.output import Outcome
 
 RETRIES = 2  # of a partition whose files could not be reached
 WAIT_SECONDS = 60
+NEEDED = "what requirements/scoring.txt names"
 
 # Workers need not have this package: what it defines travels as code, and not by name. Dask asks of the very module.
 for _module in (scoring, sys.modules[__name__]):
@@ -80,6 +81,8 @@ def score(
         client.register_plugin(scorer)
     except TimeoutError as error:
         raise ScoringError(f"no worker has joined the scheduler within {WAIT_SECONDS} seconds: start one") from error
+    except Exception as error:  # whatever keeps a worker from loading what it is given
+        raise ScoringError(f"a worker cannot take the job: it needs models/ and {NEEDED} ({error})") from error
     futures = client.map(_task(scorer.name), indices, pure=False, retries=RETRIES)
     index_of = {future.key: index for future, index in zip(futures, indices, strict=True)}
     try:

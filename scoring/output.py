@@ -50,7 +50,7 @@ class Output:
         return f"{self.path}.partial"
 
     def begin(self, plan: str, *, resume: bool) -> None:
-        """Makes the folders, or finds those of a run of the same plan. Raises ScoringError if anything is in the way."""
+        """Makes the folders, or finds those of a run of the same plan. Raises ScoringError where that cannot be."""
         partial, noted = self._partial, f"{self._partial}/plan"
         under_way = self.target.exists(noted)
         if self.target.exists(f"{self.path}/{SUCCESS}") or (self.target.exists(self.path) and not under_way):
