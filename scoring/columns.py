@@ -48,17 +48,17 @@ def _asked(schema: pa.Schema, asked: str) -> tuple[str, ...]:
 def _found(schema: pa.Schema) -> tuple[str, ...]:
     if LIST_COLUMN in schema.names and _is_list(schema.field(LIST_COLUMN).type):
         return (LIST_COLUMN,)
-    floats = [field.name for field in schema if pa.types.is_floating(field.type)]
-    numbers = [field.name for field in schema if _is_number(field.type)]
-    for names in (floats, numbers):
+    fractions = [field.name for field in schema if pa.types.is_floating(field.type)]
+    integers = [field.name for field in schema if pa.types.is_integer(field.type)]
+    for names in (fractions, integers):  # but no mixture, which might be 67 features and an id
         features = names
         if len(names) == FEATURE_COUNT + 2:  # the published data have the place of origin beside the features
             features = [name for name in names if name.lower() not in PLACE_COLUMNS]
         if len(features) == FEATURE_COUNT:
             return tuple(features)
     raise ScoringError(
-        f"the features cannot be told: of the columns {_listed(schema.names)}, {len(numbers)} hold numbers, and not "
-        f"{FEATURE_COUNT}; name those of the features with --columns"
+        f"the features cannot be told: of the columns {_listed(schema.names)}, {len(fractions)} hold fractions and "
+        f"{len(integers)} whole numbers, and neither are {FEATURE_COUNT}; name those of the features with --columns"
     )
 
 

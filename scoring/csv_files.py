@@ -1,6 +1,7 @@
 """Catalogues in CSV, a row a line."""
 
 import csv
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO, ClassVar
@@ -18,7 +19,9 @@ from scoring.files import Partition, Rows
 
 BLOCK_BYTES = 2**25  # are read at a time: some 60,000 rows
 PARTITION_BYTES = 4 * BLOCK_BYTES
-HEAD_BYTES = 2**20  # tell which columns hold numbers
+HEAD_BYTES = 2**20
+TYPICAL_LINES = 1000  # tell which columns hold numbers
+WHOLE_NUMBER = re.compile(r"\s*[+-]?\d+\s*", re.ASCII)
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
@@ -39,7 +42,7 @@ class CsvFiles:
         """The columns of a file, and runs of its bytes."""
         block = _head(source, file)
         if self.has_header:
-            names = tuple(_cells(block, self.delimiter))
+            names = tuple(_first_cells(block, self.delimiter))
             block = _without_first_line(block)
         else:
             names = self.names
@@ -82,11 +85,11 @@ class CsvFiles:
             return f"line {next(number for index, number in enumerate(filled) if index == row)}"
 
     def _schema(self, block: bytes, names: Sequence[str]) -> pa.Schema:
-        if not block.strip():
-            return pa.schema([(name, pa.float64()) for name in names])
-        options = arrow_csv.ReadOptions(column_names=names, use_threads=False)
-        parse = arrow_csv.ParseOptions(delimiter=self.delimiter, invalid_row_handler=lambda _: "skip")
-        return arrow_csv.read_csv(pa.BufferReader(block), options, parse).schema
+        """The columns, of the types that most of their first cells have: a few may be wrong."""
+        lines = [line for line in block.decode(errors="replace").split("\n")[:TYPICAL_LINES] if line.strip("\r")]
+        rows = [_cells(line, self.delimiter) for line in lines]
+        columns = [*zip(*(cells for cells in rows if len(cells) == len(names)), strict=True)] or [()] * len(names)
+        return pa.schema([(name, _type(cells)) for name, cells in zip(names, columns, strict=True)])
 
     def _blocks(self, source: AbstractFileSystem, partition: Partition) -> Iterator[bytes]:
         """The lines of a partition, without the header, a block at a time."""
@@ -119,7 +122,7 @@ class CsvFiles:
         kept: list[dict[str, str]] = []
         reasons = {}
         for row, line in enumerate(lines):
-            (cells,) = csv.reader([line], delimiter=self.delimiter)
+            cells = _cells(line, self.delimiter)
             known = dict(zip(self.names, cells, strict=True)) if len(cells) == len(self.names) else {}
             kept.append({name: known[name] for name in others.names} if known else {})
             numbers = [_number(known[name]) for name in features] if known else []
@@ -138,18 +141,26 @@ def csv_files(source: AbstractFileSystem, file: str, delimiter: str, header: str
 
     Raises ScoringError where it cannot be told.
     """
-    cells = _cells(_head(source, file), delimiter)
+    cells = _first_cells(_head(source, file), delimiter)
     has_header = _is_header(cells, file) if header == "auto" else header == "present"
     return CsvFiles(delimiter, tuple(cells if has_header else map(str, range(1, len(cells) + 1))), has_header)
 
 
 def _is_header(cells: Sequence[str], file: str) -> bool:
-    numbers = [number for number in map(_number, cells) if number is not None]
+    numbers = [number for number in map(_number, filter(str.strip, cells)) if number is not None]
     if not numbers or np.array_equal(np.diff(numbers), np.ones(len(numbers) - 1)):
         return True  # the names of columns may be their numbers
     if len(numbers) >= FEATURE_COUNT:
         return False
     raise ScoringError(f"{file}: it cannot be told whether the first line is a header: say so with --header")
+
+
+def _type(cells: Sequence[str]) -> pa.DataType:
+    filled = [cell for cell in cells if cell.strip()]
+    numbers = [cell for cell in filled if _number(cell) is not None]
+    if cells and 2 * len(numbers) <= len(filled):
+        return pa.string()
+    return pa.int64() if numbers and all(map(WHOLE_NUMBER.fullmatch, numbers)) else pa.float64()
 
 
 def _number(cell: str) -> float | None:
@@ -172,9 +183,13 @@ def _head(source: AbstractFileSystem, file: str) -> bytes:
     return block[: block.rfind(b"\n") + 1] or block
 
 
-def _cells(block: bytes, delimiter: str) -> list[str]:
+def _first_cells(block: bytes, delimiter: str) -> list[str]:
     first, _, _ = block.partition(b"\n")
-    return next(csv.reader([first.decode(errors="replace").strip("\r")], delimiter=delimiter), [])
+    return _cells(first.decode(errors="replace"), delimiter)
+
+
+def _cells(line: str, delimiter: str) -> list[str]:
+    return next(csv.reader([line.rstrip("\r\n")], delimiter=delimiter), [])
 
 
 def _without_first_line(block: bytes) -> bytes:

@@ -65,7 +65,7 @@ class Output:
 
     def whole(self, index: int, bad_rows: str) -> Outcome | None:
         """What became of a partition in a run before, if its file is whole, and as it would be by this choice."""
-        with suppress(OSError, ValueError):
+        with suppress(OSError, ValueError, LookupError, TypeError):
             outcome: Outcome = json.loads(self.target.cat_file(self._outcome(index)))
             same = outcome["bad_rows"] == bad_rows or not outcome["bad"]
             if same and self.target.size(self._part(index)) == outcome["bytes"]:
