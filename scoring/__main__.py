@@ -111,7 +111,8 @@ def run(options: argparse.Namespace) -> dict[str, object]:
     output = open_output(options.output, options.format)
     job = Job(catalogue, output, options.only, options.bad_rows, options.prefix)
     job.schema(bundle)
-    output.begin(job.plan(bundle), resume=options.resume)
+    with explained(options.output):
+        output.begin(job.plan(bundle), resume=options.resume)
     announce(catalogue)
 
     outcomes: dict[int, Outcome] = {}
@@ -127,8 +128,18 @@ def run(options: argparse.Namespace) -> dict[str, object]:
                 for index, outcome in score(client, job, content, bundle.fingerprint, left):
                     outcomes[index] = outcome
                     progress.advance(catalogue.partitions[index].size, outcome["rows"])
-    output.finish()
+    with explained(options.output):
+        output.finish()
     return summarize(options, bundle.version, outcomes, resumed, time.perf_counter() - started)
+
+
+@contextmanager
+def explained(output: str) -> Iterator[None]:
+    """Turns what keeps the output from being written into an error that names it."""
+    try:
+        yield
+    except OSError as error:
+        raise ScoringError(f"{output} cannot be written: {error.strerror or error}") from error
 
 
 def announce(catalogue: Catalogue) -> None:

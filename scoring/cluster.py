@@ -1,9 +1,11 @@
 """Dask: the workers of this machine or of a cluster, what they are given, and what comes back."""
 
+import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import cast
 
 import cloudpickle
@@ -54,11 +56,13 @@ class Scorer(WorkerPlugin):
 @contextmanager
 def connect(address: str | None, scheduler_file: str | None, workers: int | None) -> Iterator[Client]:
     """A client of a scheduler, or of workers on this machine, one for each core unless told. Raises ScoringError."""
-    if address or scheduler_file:
+    if scheduler_file:
+        address = _address_in(scheduler_file)
+    if address:
         try:
-            client = Client(address, scheduler_file=scheduler_file, timeout=WAIT_SECONDS)
+            client = Client(address, timeout=WAIT_SECONDS)
         except (OSError, ValueError) as error:
-            raise ScoringError(f"no scheduler can be reached at {address or scheduler_file}: {error}") from error
+            raise ScoringError(f"no scheduler can be reached at {address}: {error}") from error
         with client:
             yield client
         return
@@ -69,6 +73,13 @@ def connect(address: str | None, scheduler_file: str | None, workers: int | None
         Client(cluster) as client,
     ):
         yield client
+
+
+def _address_in(scheduler_file: str) -> str:
+    try:
+        return str(json.loads(Path(scheduler_file).read_bytes())["address"])
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise ScoringError(f"{scheduler_file} is no file that a Dask scheduler wrote: {error}") from error
 
 
 def score(
