@@ -1,7 +1,9 @@
 """Dask: the workers of this machine or of a cluster, what they are given, and what comes back."""
 
 import json
+import logging
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -67,12 +69,24 @@ def connect(address: str | None, scheduler_file: str | None, workers: int | None
             yield client
         return
     with (
-        LocalCluster(
-            n_workers=workers or dask.system.CPU_COUNT, threads_per_worker=1, dashboard_address=":0"
-        ) as cluster,
+        _local_cluster(workers) as cluster,
         Client(cluster) as client,
     ):
         yield client
+
+
+def _local_cluster(workers: int | None) -> LocalCluster:
+    """Workers that leave Ctrl-C, which a terminal sends to all processes, to this one."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # which the processes to be inherit
+    try:
+        return LocalCluster(
+            n_workers=workers or dask.system.CPU_COUNT,
+            threads_per_worker=1,
+            dashboard_address=":0",
+            silence_logs=logging.ERROR,  # what it warns of, it mends
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _address_in(scheduler_file: str) -> str:

@@ -59,8 +59,8 @@ class Output:
             raise ScoringError(f"{partial} is of a run that did not end: go on with --resume, or remove it")
         if under_way and self.target.cat_file(noted).decode() != plan:
             raise ScoringError(f"{partial} is of another input, model or choice of columns: remove it, and start anew")
-        for folder in ("parts", "writing", "outcomes"):
-            self.target.makedirs(f"{partial}/{folder}", exist_ok=True)
+        for folder in ("", "/parts", "/writing", "/outcomes"):
+            self._make_folder(partial + folder)
         self.target.pipe_file(noted, plan.encode())
 
     def whole(self, index: int, bad_rows: str) -> Outcome | None:
@@ -94,13 +94,22 @@ class Output:
     def finish(self) -> None:
         """Gives the whole folder its name."""
         parts = f"{self._partial}/parts"
+        self.target.invalidate_cache()  # others have written there
         if isinstance(self.target, LocalFileSystem):  # at one stroke
             self.target.touch(f"{parts}/{SUCCESS}")
             self.target.mv(parts, self.path)
         else:
-            self.target.mv(parts, self.path, recursive=True)
+            files = sorted(self.target.find(parts))
+            self.target.copy(files, [f"{self.path}/{file.rpartition('/')[2]}" for file in files], on_error="raise")
             self.target.touch(f"{self.path}/{SUCCESS}")
         self.target.rm(self._partial, recursive=True)
+
+    def _make_folder(self, folder: str) -> None:
+        if isinstance(self.target, LocalFileSystem):
+            self.target.makedirs(folder, exist_ok=True)
+        else:
+            with suppress(FileExistsError):  # no parents, which might be a new bucket
+                self.target.mkdir(folder, create_parents=False)
 
     def _part(self, index: int) -> str:
         return f"{self._partial}/parts/part-{index:06d}.{self.form}"

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tests.conftest import ROOT
 
-Process = subprocess.Popen[bytes]
+Process = subprocess.Popen[bytes] | subprocess.Popen[str]
 
 
 @dataclass
@@ -76,5 +76,5 @@ def wait_for_outcomes(output: Path, count: int, process: Process) -> None:
     """Waits until so many partitions are done, by a run that has more to do."""
     outcomes = output.with_name(f"{output.name}.partial") / "outcomes"
     while len([*outcomes.glob("*")]) < count:
-        assert process.poll() is None, "the run has ended"
+        assert process.poll() is None, process.stderr and process.stderr.read()
         time.sleep(0.01)

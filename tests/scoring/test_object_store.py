@@ -32,7 +32,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, 
             "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
             "AWS_ACCESS_KEY_ID": "made",
             "AWS_SECRET_ACCESS_KEY": "made",
-            "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_DEFAULT_REGION": "eu-central-1",
         }
         process.terminate()
 
@@ -44,7 +44,7 @@ def store(environment: dict[str, str]) -> S3FileSystem:
         key="made",
         secret="made",
         endpoint_url=environment["AWS_ENDPOINT_URL"],
-        client_kwargs={"region_name": "us-east-1"},
+        client_kwargs={"region_name": "eu-central-1"},
     )
     store.mkdir("music")
     table = made_table(FEATURES)
