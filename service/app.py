@@ -113,7 +113,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         reloading = Reloading(settings.bundle, watch=settings.watch)
         bundle, pieces = reloading.models
         logs.configure()
-        metrics, log = Metrics(bundle), logs.RequestLog(sys.stdout, settings.log_level)
+        metrics, log = Metrics(bundle, settings.max_concurrency), logs.RequestLog(sys.stdout, settings.log_level)
         ledger = Ledger(metrics.count, *([log.write] if settings.access_log else []))
         admission = Admission(settings.max_concurrency)
         drain = Drain(settings.drain_seconds, admission.stop_waiting)

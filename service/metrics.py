@@ -8,10 +8,11 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Sequence
 from functools import cache
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from models.bundle import ModelBundle
+from models.bundle import Manifest, ModelBundle
 from service.ledger import Answered
 
 if TYPE_CHECKING:  # when it is imported for real, see below
@@ -20,6 +21,7 @@ if TYPE_CHECKING:  # when it is imported for real, see below
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 SIDES = ("not north", "north")
+OUTCOMES = ("done", "refused")
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
@@ -30,7 +32,7 @@ class SharedFolderError(Exception):
 class Metrics:
     """The instruments of one process, or of all workers together."""
 
-    def __init__(self, bundle: ModelBundle) -> None:
+    def __init__(self, bundle: ModelBundle, concurrency_limit: int) -> None:
         if multiprocessing.parent_process():
             _share_between_workers()
         # prometheus-client decides when it is imported whether it shares its values between processes.
@@ -58,6 +60,13 @@ class Metrics:
             registry=self._registry,
             multiprocess_mode="livesum",
         )
+        limit = Gauge(
+            "music_origin_concurrency_limit",
+            "Predictions that may be under way; more are answered 429.",
+            registry=self._registry,
+            multiprocess_mode="livesum",
+        )
+        limit.set(concurrency_limit)
         rows = Counter("music_origin_rows", "Pieces predicted, by path.", ("path",), registry=self._registry)
         # Their children are few, since routes are, and looking them up takes longer than counting.
         self._requests, self._seconds, self._rows = cache(requests.labels), cache(seconds.labels), cache(rows.labels)
@@ -77,13 +86,29 @@ class Metrics:
             registry=self._registry,
             multiprocess_mode="livemax",
         )
+        self._training_genres = Gauge(
+            "music_origin_training_genre_share",
+            "Share of each genre in the pieces that the models that answer were trained on.",
+            ("genre",),
+            registry=self._registry,
+            multiprocess_mode="livemax",
+        )
+        self._training_north = Gauge(
+            "music_origin_training_north_share",
+            "Share of the pieces that the models that answer were trained on that come from north of 20 degrees north.",
+            registry=self._registry,
+            multiprocess_mode="livemax",
+        )
         self._reloads = Counter(
             "music_origin_reloads",
             "Loads of another bundle, done or refused because it was not sound.",
             ("outcome",),
             registry=self._registry,
         )
+        for outcome in OUTCOMES:
+            self._reloads.labels(outcome)  # from zero on, or Prometheus would miss the first
         self._served: Gauge | None = None
+        self._most_genres = 0  # of any bundle so far
         self.serve(bundle)
 
     def serve(self, bundle: ModelBundle) -> None:
@@ -94,6 +119,15 @@ class Metrics:
             self._served.set(0)
         self._served = self._model_info.labels(bundle.version, bundle.manifest.data_sha256)
         self._served.set(1)
+        self._tell_training(bundle.manifest)
+
+    def _tell_training(self, manifest: Manifest) -> None:
+        """Says what share of the training pieces was what. Genres of earlier bundles only have a share of 0."""
+        shares = [genre.size / manifest.rows for genre in manifest.genres]
+        self._most_genres = max(self._most_genres, len(shares))
+        for genre, share in zip_longest(range(self._most_genres), shares, fillvalue=0):
+            self._training_genres.labels(genre).set(share)
+        self._training_north.set(manifest.rows_north_of_20 / manifest.rows)
 
     def count_reload(self, outcome: str) -> None:
         """Counts a bundle that was loaded anew: `done`, or `refused`."""

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import os
 import signal
@@ -14,9 +15,11 @@ import pytest
 from prometheus_client import CollectorRegistry, Histogram
 from prometheus_client.parser import text_string_to_metric_families
 
+from models.archive import save_bundle
 from models.bundle import ModelBundle
 from service.metrics import SECONDS, observe_all
 from service.schemas import EXAMPLE_FEATURES
+from tests.bundles import with_centroids
 from tests.conftest import ROOT, RunServer, StartServer, module
 
 PIECE = {"features": EXAMPLE_FEATURES}
@@ -59,7 +62,35 @@ def test_what_happened_is_counted(start_server: StartServer, bundle: ModelBundle
     assert counted["music_origin_request_seconds_bucket", "10.0", "POST", "/genre"] == 1
     assert counted["music_origin_requests_in_flight",] == 1
     assert counted["music_origin_model_info", bundle.manifest.data_sha256, bundle.version] == 1
+    assert counted["music_origin_concurrency_limit",] == 1000
     assert counted["process_resident_memory_bytes",] > 1e6
+
+
+def training_shares(bundle: ModelBundle) -> Figures:
+    """What is told of the data that the models were trained on."""
+    manifest = bundle.manifest
+    shares: Figures = {
+        ("music_origin_training_genre_share", str(number)): genre.size / manifest.rows
+        for number, genre in enumerate(manifest.genres)
+    }
+    return shares | {("music_origin_training_north_share",): manifest.rows_north_of_20 / manifest.rows}
+
+
+def test_training_is_that_of_the_models_that_answer(run_server: RunServer, bundle: ModelBundle, tmp_path: Path) -> None:
+    path = tmp_path / "bundle.npz"
+    save_bundle(bundle, path)
+    manifest = dataclasses.replace(bundle.manifest, genres=bundle.manifest.genres[1:], rows_north_of_20=500)
+    other = dataclasses.replace(with_centroids(bundle, bundle.genres.centroids[1:]), manifest=manifest)
+    with run_server(MUSIC_ORIGIN_BUNDLE=str(path)) as server:
+        before = figures(server.client)
+        save_bundle(other, path)
+        server.process.send_signal(signal.SIGHUP)
+        while (after := figures(server.client))["music_origin_reloads_total", "done"] == 0:
+            time.sleep(0.01)
+    assert before["music_origin_reloads_total", "done"] == before["music_origin_reloads_total", "refused"] == 0
+    assert training_shares(bundle).items() <= before.items()
+    assert training_shares(other).items() <= after.items()
+    assert after["music_origin_training_genre_share", "9"] == 0
 
 
 def test_what_was_answered_just_before_is_counted(start_server: StartServer) -> None:
@@ -98,7 +129,7 @@ def patiently(ask: Callable[[], Any]) -> Any:
             time.sleep(0.05)
 
 
-def test_workers_are_counted_together(run_server: RunServer, tmp_path: Path) -> None:
+def test_workers_are_counted_together(run_server: RunServer, bundle: ModelBundle, tmp_path: Path) -> None:
     with run_server("--workers", "2", TMPDIR=str(tmp_path)) as server:
         address = server.client.base_url.join("/genre")
         answered: set[int] = set()
@@ -114,6 +145,8 @@ def test_workers_are_counted_together(run_server: RunServer, tmp_path: Path) -> 
                 counted = figures(client)
             assert counted["music_origin_requests_total", "POST", "/genre", "200"] == asked
             assert sum(value for name, value in counted.items() if name[0] == "music_origin_genres_total") == asked
+            assert counted["music_origin_concurrency_limit",] == 2 * 1000
+            assert training_shares(bundle).items() <= counted.items()
         with socket.create_connection((address.host, address.port or 80)) as connection:
             connection.sendall(
                 b"POST /genre HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n"
