@@ -1,6 +1,6 @@
 """Schemas of the custom resources that are used here: of each only the fields that are, and those in full.
 
-They were written down from the definitions of KServe 0.21 and of Prometheus Operator 0.86.
+They were written down from the definitions of KServe 0.21 and of Prometheus Operator 0.84.
 """
 
 from typing import Any
