@@ -1,6 +1,7 @@
-"""Schemas of the custom resources that are used here: of each only the fields that are, and those in full.
+"""Schemas of the custom resources that are used here: of each the fields that are, and no others.
 
-They were written down from the definitions of KServe 0.21 and of Prometheus Operator 0.84.
+They were written down from the definitions of KServe 0.21 and of Prometheus Operator 0.84. What these share with pods
+and Deployments is left open here, for it can be held against Kubernetes' own schemas.
 """
 
 from typing import Any
@@ -32,7 +33,8 @@ def _list(items: dict[str, Any]) -> dict[str, Any]:
 
 
 TEXT = {"type": "string"}
-COUNT = {"type": "integer", "minimum": 0}
+COUNT = {"type": "integer", "minimum": 1}
+POD_FIELDS = ("automountServiceAccountToken", "enableServiceLinks", "terminationGracePeriodSeconds", "securityContext")
 SECRET_KEY = _object({"name": NAME, "key": TEXT})
 SCHEMAS = {
     "ServiceMonitor": _resource(
@@ -51,6 +53,44 @@ SCHEMAS = {
                         },
                     )
                 ),
+            }
+        ),
+    ),
+    "ServingRuntime": _resource(
+        "serving.kserve.io/v1alpha1",
+        "ServingRuntime",
+        _object(
+            {
+                "supportedModelFormats": _list(
+                    _object({"name": TEXT}, {"version": TEXT, "autoSelect": {"type": "boolean"}})
+                ),
+                "protocolVersions": _list({"enum": ["v1", "v2", "grpc-v1", "grpc-v2"]}),
+                "containers": _list({"type": "object"}),
+            },
+            {"annotations": WORDS},
+        ),
+    ),
+    "InferenceService": _resource(
+        "serving.kserve.io/v1beta1",
+        "InferenceService",
+        _object(
+            {
+                "predictor": _object(
+                    {
+                        "model": _object(
+                            {"modelFormat": _object({"name": TEXT}, {"version": TEXT})},
+                            {"runtime": NAME, "protocolVersion": {"enum": ["v1", "v2", "grpc-v1", "grpc-v2"]}},
+                        )
+                    },
+                    {
+                        "minReplicas": COUNT,
+                        "maxReplicas": COUNT,
+                        "scaleMetric": {"enum": ["cpu", "memory", "concurrency", "rps"]},
+                        "scaleTarget": COUNT,
+                        "deploymentStrategy": {"type": "object"},
+                        **dict.fromkeys(POD_FIELDS, True),
+                    },
+                )
             }
         ),
     ),
