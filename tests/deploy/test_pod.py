@@ -109,7 +109,7 @@ def pod(engine: str, require: Require, tmp_path: Path) -> Iterator[Pod]:
         while not answers(url):
             assert run(engine, "inspect", "--format={{.State.Running}}", container) == "true"
             time.sleep(0.05)
-        # Podman before 4.4 hands on a Secret's data as they are encoded, so what the key is stands in the file.
+        # Some versions of Podman hand on a Secret's data as they are encoded, so what the key is stands in the file.
         key = run(engine, "exec", container, "cat", KEYS_FILE).splitlines()[0]
         yield Pod(engine, container, url, key)
     finally:
