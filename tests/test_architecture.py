@@ -29,6 +29,17 @@ ALLOWED = {
         "typing_extensions",
         "uvicorn",
     },
+    "scoring": {
+        "scoring",
+        "models",
+        "numpy",
+        "cloudpickle",
+        "dask",
+        "distributed",
+        "fsspec",
+        "pyarrow",
+        "rich",
+    },
     "training": {
         "training",
         "models",
@@ -95,3 +106,4 @@ def test_importing_the_service_loads_nothing_of_training() -> None:
     loaded = set(run.stdout.split())
     assert {"service", "models", "numpy"} <= loaded
     assert not loaded & {"tensorflow", "keras", "sklearn", "matplotlib", "training", "httpx", "rich", "pyarrow"}
+    assert not loaded & {"scoring", "dask", "distributed", "fsspec"}

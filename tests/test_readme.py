@@ -226,7 +226,7 @@ def test_tree_names_every_file() -> None:
         if not line.startswith(" "):
             folder = name
         named.add(name if name == folder else folder + name)
-    for package in ("models", "service", "training", "benchmarks"):
+    for package in ("models", "service", "scoring", "training", "benchmarks"):
         for path in (ROOT / package).glob("[!_]*.py"):
             assert f"{package}/{path.name}" in named
     for entry in named:
