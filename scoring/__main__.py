@@ -6,16 +6,18 @@ import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
 
 from models.archive import DEFAULT_BUNDLE, BundleError, parse_bundle
 
 try:
+    from dask.system import CPU_COUNT
+
     from scoring.catalogue import Catalogue, open_catalogue
     from scoring.cluster import connect, score
-    from scoring.errors import BadRowError, ScoringError
+    from scoring.errors import ScoringError
     from scoring.job import Job
     from scoring.output import Outcome, open_output
     from scoring.predictions import PARTS
@@ -32,9 +34,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             summary = run(options)
     except (BundleError, ScoringError) as error:
         print(f"error: {error}", file=sys.stderr)
-        return 2
-    except BadRowError as error:
-        print(f"error: {error}. --bad-rows null or drop goes on without such rows", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"interrupted: --resume goes on where this run of {options.output} was", file=sys.stderr)
@@ -92,7 +91,11 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     where.add_argument("--scheduler", metavar="ADDRESS", help="of a Dask cluster, such as tcp://10.0.0.1:8786")
     where.add_argument("--scheduler-file", metavar="FILE", help="that a Dask scheduler wrote, in place of its address")
     where.add_argument(
-        "--workers", type=_positive, metavar="N", help="processes on this machine (default: one for each core)"
+        "--workers",
+        type=_positive,
+        default=CPU_COUNT,
+        metavar="N",
+        help="processes on this machine (default: one for each core)",
     )
     parser.add_argument("--resume", action="store_true", help="go on with a run of the same that did not end")
     parser.add_argument("--summary", action="store_true", help="print what was done, as JSON, at the end")
@@ -115,19 +118,16 @@ def run(options: argparse.Namespace) -> dict[str, object]:
         output.begin(job.plan(bundle), resume=options.resume)
     announce(catalogue)
 
-    outcomes: dict[int, Outcome] = {}
-    every = range(len(catalogue.partitions))
-    for index in every if options.resume else ():
-        if outcome := output.whole(index, options.bad_rows):
-            outcomes[index] = outcome
+    outcomes = output.whole(options.bad_rows) if options.resume else {}
     resumed = len(outcomes)
-    left = [index for index in every if index not in outcomes]
-    with Progress(sum(catalogue.partitions[index].size for index in left)) as progress:
+    left = [index for index in range(len(catalogue.partitions)) if index not in outcomes]
+    with Progress(sum(catalogue.partitions[index].size for index in left)) as progress, ExitStack() as stack:
         if left:
-            with connect(options.scheduler, options.scheduler_file, options.workers) as client:
-                for index, outcome in score(client, job, content, bundle.fingerprint, left):
-                    outcomes[index] = outcome
-                    progress.advance(catalogue.partitions[index].size, outcome["rows"])
+            workers = min(options.workers, len(left))
+            client = stack.enter_context(connect(options.scheduler, options.scheduler_file, workers))
+            for index, outcome in score(client, job, content, bundle.fingerprint, left):
+                outcomes[index] = outcome
+                progress.advance(catalogue.partitions[index].size, outcome["rows"])
     with explained(options.output):
         output.finish()
     return summarize(options, bundle.version, outcomes, resumed, time.perf_counter() - started)

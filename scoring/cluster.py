@@ -11,14 +11,13 @@ from pathlib import Path
 from typing import cast
 
 import cloudpickle
-import dask.system
 import pyarrow as pa
 from distributed import Client, KilledWorker, LocalCluster, WorkerPlugin, as_completed, get_worker
 from distributed.worker import Worker
 
 import scoring
 from models.archive import parse_bundle
-from scoring.errors import BadRowError, ScoringError
+from scoring.errors import ScoringError
 from scoring.job import Job
 from scoring.output import Outcome
 
@@ -51,13 +50,13 @@ class Scorer(WorkerPlugin):
         """Scores one partition; what the user can mend comes back in words."""
         try:
             return self._job.score(self._bundle, index)
-        except (BadRowError, ScoringError) as error:
+        except ScoringError as error:
             return str(error)
 
 
 @contextmanager
-def connect(address: str | None, scheduler_file: str | None, workers: int | None) -> Iterator[Client]:
-    """A client of a scheduler, or of workers on this machine, one for each core unless told. Raises ScoringError."""
+def connect(address: str | None, scheduler_file: str | None, workers: int) -> Iterator[Client]:
+    """A client of a scheduler, or of so many workers on this machine. Raises ScoringError."""
     if scheduler_file:
         address = _address_in(scheduler_file)
     if address:
@@ -68,19 +67,16 @@ def connect(address: str | None, scheduler_file: str | None, workers: int | None
         with client:
             yield client
         return
-    with (
-        _local_cluster(workers) as cluster,
-        Client(cluster) as client,
-    ):
+    with _local_cluster(workers) as cluster, Client(cluster) as client:
         yield client
 
 
-def _local_cluster(workers: int | None) -> LocalCluster:
+def _local_cluster(workers: int) -> LocalCluster:
     """Workers that leave Ctrl-C, which a terminal sends to all processes, to this one."""
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # which the processes to be inherit
     try:
         return LocalCluster(
-            n_workers=workers or dask.system.CPU_COUNT,
+            n_workers=workers,
             threads_per_worker=1,
             dashboard_address=":0",
             silence_logs=logging.ERROR,  # what it warns of, it mends
@@ -99,7 +95,7 @@ def _address_in(scheduler_file: str) -> str:
 def score(
     client: Client, job: Job, bundle: bytes, fingerprint: str, indices: Sequence[int]
 ) -> Iterator[tuple[int, Outcome]]:
-    """Scores these partitions, and gives what becomes of each as it does. Raises BadRowError, ScoringError."""
+    """Scores these partitions, and gives what becomes of each as it does. Raises ScoringError."""
     scorer = Scorer(job, bundle, fingerprint)
     try:
         client.wait_for_workers(1, timeout=WAIT_SECONDS)
@@ -113,7 +109,7 @@ def score(
     try:
         for future, outcome in as_completed(futures, with_results=True):
             if isinstance(outcome, str):
-                raise BadRowError(outcome)
+                raise ScoringError(outcome)
             yield index_of[future.key], outcome
     except KilledWorker as error:
         raise ScoringError(f"the workers die of a partition: {error}") from error

@@ -3,7 +3,3 @@
 
 class ScoringError(Exception):
     """Something that keeps a catalogue from being scored. The message is one sentence that says what to mend."""
-
-
-class BadRowError(Exception):
-    """A row that cannot be scored, where none may be. The message is one sentence that names it."""

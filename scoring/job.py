@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from models.bundle import ModelBundle
 from scoring.catalogue import Catalogue
 from scoring.columns import bad_rows
-from scoring.errors import BadRowError, ScoringError
+from scoring.errors import ScoringError
 from scoring.files import Partition, Rows
 from scoring.output import Outcome, Output
 from scoring.predictions import MANIFEST_KEY, VERSION_COLUMN, predict, schema
@@ -53,7 +53,7 @@ class Job:
         return json.dumps([*same, repr(catalogue.form), self.output.form])
 
     def score(self, bundle: ModelBundle, index: int) -> Outcome:
-        """Scores one partition and writes its file. Raises BadRowError, ScoringError, and what reading may raise."""
+        """Scores one partition and writes its file. Raises ScoringError, and what reading may raise."""
         partition, columns = self.catalogue.partitions[index], self.schema(bundle)
         outcome = Outcome(rows=0, written=0, bad=0, first_bad=None, bad_rows=self.bad_rows, bytes=0)
         with self.output.part(index, columns) as write:
@@ -74,7 +74,7 @@ class Job:
         if bad and not outcome["bad"]:
             outcome["first_bad"] = self._named(partition, outcome["rows"] + min(bad), bad[min(bad)])
             if self.bad_rows == "error":
-                raise BadRowError(outcome["first_bad"])
+                raise ScoringError(f"{outcome['first_bad']}; --bad-rows null or drop goes on without such rows")
         outcome["rows"] += len(features)
         outcome["bad"] += len(bad)
         is_bad = np.zeros(len(features), np.bool_)

@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import TypedDict
 
 import pyarrow as pa
@@ -63,14 +64,20 @@ class Output:
             self._make_folder(partial + folder)
         self.target.pipe_file(noted, plan.encode())
 
-    def whole(self, index: int, bad_rows: str) -> Outcome | None:
-        """What became of a partition in a run before, if its file is whole, and as it would be by this choice."""
-        with suppress(OSError, ValueError, LookupError, TypeError):
-            outcome: Outcome = json.loads(self.target.cat_file(self._outcome(index)))
-            same = outcome["bad_rows"] == bad_rows or not outcome["bad"]
-            if same and self.target.size(self._part(index)) == outcome["bytes"]:
-                return outcome
-        return None
+    def whole(self, bad_rows: str) -> dict[int, Outcome]:
+        """What became in a run before of each partition whose file is whole, and as it would be by this choice."""
+        files = self.target.find(f"{self._partial}/outcomes")
+        noted: dict[str, bytes] = self.target.cat(files) if files else {}
+        sizes = {file: info["size"] for file, info in self.target.find(f"{self._partial}/parts", detail=True).items()}
+        outcomes = {}
+        for file, content in noted.items():
+            index = int(PurePosixPath(file).stem)
+            with suppress(ValueError, LookupError, TypeError):  # it was not written whole
+                outcome: Outcome = json.loads(content)
+                same = outcome["bad_rows"] == bad_rows or not outcome["bad"]
+                if same and sizes[self._part(index)] == outcome["bytes"]:
+                    outcomes[index] = outcome
+        return outcomes
 
     @contextmanager
     def part(self, index: int, schema: pa.Schema) -> Iterator[Write]:

@@ -79,9 +79,14 @@ def score(tmp_path: Path, bundle: ModelBundle) -> Score:
     return score
 
 
+def scoring_command(*arguments: object) -> list[str]:
+    """The command with these arguments."""
+    return [sys.executable, "-m", "scoring", *map(str, arguments)]
+
+
 def run_scoring(*arguments: object, **environment: str) -> Scoring:
     """Runs the command."""
-    command = [sys.executable, "-m", "scoring", *map(str, arguments)]
+    command = scoring_command(*arguments)
     return subprocess.run(command, cwd=ROOT, env=os.environ | environment, capture_output=True, text=True)
 
 

@@ -19,7 +19,15 @@ from scoring.output import open_output
 from scoring.predictions import PARTS
 from tests.conftest import ROOT, free_port
 from tests.scoring.clusters import Cluster, dask_cluster, dask_process, dask_scheduler, wait_for_outcomes
-from tests.scoring.conftest import assert_predicted, made_features, made_table, refused, run_scoring, written
+from tests.scoring.conftest import (
+    assert_predicted,
+    made_features,
+    made_table,
+    refused,
+    run_scoring,
+    scoring_command,
+    written,
+)
 
 FILES, ROWS = 40, 2_000
 FEATURES = made_features(FILES * ROWS)
@@ -58,7 +66,7 @@ def test_worker_that_is_killed_changes_nothing(
     assert_predicted(written(alone), bundle, FEATURES)
     assert written(alone)["id"].equals(made_table(FEATURES)["id"])
 
-    command = [sys.executable, "-m", "scoring", catalogue, together, "--scheduler-file", cluster.scheduler_file]
+    command = scoring_command(catalogue, together, "--scheduler-file", cluster.scheduler_file)
     with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
         wait_for_outcomes(together, 5, process)
         cluster.workers[0].kill()

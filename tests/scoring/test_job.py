@@ -13,7 +13,7 @@ import pytest
 from models.bundle import ModelBundle
 from models.features import Floats
 from scoring.catalogue import open_catalogue
-from scoring.errors import BadRowError, ScoringError
+from scoring.errors import ScoringError
 from scoring.job import Job
 from scoring.output import open_output
 from scoring.predictions import PARTS
@@ -47,9 +47,12 @@ def test_manifest_is_in_the_metadata(score: Score, catalogue: Path, tmp_path: Pa
 
 
 def test_bad_row_is_an_error_by_default(score: Score, catalogue: Path, tmp_path: Path) -> None:
-    with pytest.raises(BadRowError) as error:
+    with pytest.raises(ScoringError) as error:
         score(catalogue)
-    assert str(error.value) == (f"{catalogue}: row 3 of row group 0, both counted from 0, has no number as feature 6")
+    assert str(error.value) == (
+        f"{catalogue}: row 3 of row group 0, both counted from 0, has no number as feature 6; "
+        "--bad-rows null or drop goes on without such rows"
+    )
     assert not (tmp_path / "scored").exists()
     assert [path.name for path in (tmp_path / "scored.partial").rglob("*") if path.is_file()] == ["plan"]
 

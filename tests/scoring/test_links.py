@@ -3,7 +3,6 @@
 import os
 import shutil
 import subprocess
-import sys
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +14,7 @@ import pytest
 from models.bundle import ModelBundle
 from tests.conftest import ROOT, Require
 from tests.scoring.clusters import dask_process, dask_scheduler, wait_for_outcomes
-from tests.scoring.conftest import assert_predicted, made_features, made_table, written
+from tests.scoring.conftest import assert_predicted, made_features, made_table, scoring_command, written
 
 FILES, ROWS = 30, 2_000
 # What Dask waits for on a silent connection: 30 seconds as it comes, and no less than this.
@@ -74,7 +73,7 @@ def test_link_that_is_cut_changes_nothing(tmp_path: Path, host: Host, bundle: Mo
             "worker", folder, cluster.address, *one_thread, "--name", "away", before=away, **PATIENCE
         ) as cut_off,
     ):
-        command = [sys.executable, "-m", "scoring", catalogue, output, "--scheduler", cluster.address]
+        command = scoring_command(catalogue, output, "--scheduler", cluster.address)
         with subprocess.Popen(
             command, cwd=ROOT, env=os.environ | PATIENCE, stderr=subprocess.PIPE, text=True
         ) as process:

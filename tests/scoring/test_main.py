@@ -16,7 +16,15 @@ from models.bundle import ModelBundle
 from scoring.__main__ import main, parse_arguments
 from tests.conftest import ROOT
 from tests.scoring.clusters import wait_for_outcomes
-from tests.scoring.conftest import assert_predicted, made_features, made_table, refused, run_scoring, written
+from tests.scoring.conftest import (
+    assert_predicted,
+    made_features,
+    made_table,
+    refused,
+    run_scoring,
+    scoring_command,
+    written,
+)
 
 FILES, ROWS = 12, 4_000
 FEATURES = made_features(FILES * ROWS)
@@ -75,7 +83,7 @@ def test_run_that_ended_early_is_gone_on_with(
     tmp_path: Path, catalogue: Path, scored: dict[str, bytes], number: signal.Signals
 ) -> None:
     output = tmp_path / "out"
-    command = [sys.executable, "-m", "scoring", catalogue, output, "--workers", "1"]
+    command = scoring_command(catalogue, output, "--workers", "1")
     with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, process_group=0) as process:
         wait_for_outcomes(output, 2, process)
         if number == signal.SIGINT:
@@ -101,7 +109,7 @@ def test_bad_row_ends_the_run_unless_told_otherwise(tmp_path: Path) -> None:
     pq.write_table(made_table(features), path)
     said = refused(run_scoring(path, output, "--workers", "1"))
     assert (
-        f"error: {path}: row 4 of row group 0, both counted from 0, has no number as feature 68. "
+        f"error: {path}: row 4 of row group 0, both counted from 0, has no number as feature 68; "
         "--bad-rows null or drop goes on without such rows" in said
     )
     run = run_scoring(path, output, "--workers", "1", "--bad-rows", "drop", "--resume", "--summary")
@@ -113,7 +121,7 @@ def test_bad_row_ends_the_run_unless_told_otherwise(tmp_path: Path) -> None:
 
 def test_bar_on_a_terminal_has_rows_a_second_and_time_left(tmp_path: Path, catalogue: Path) -> None:
     terminal, end = pty.openpty()
-    command = [sys.executable, "-m", "scoring", catalogue, tmp_path / "out", "--only", "genre"]
+    command = scoring_command(catalogue, tmp_path / "out", "--only", "genre")
     environment = os.environ | {"TERM": "xterm", "COLUMNS": "120"}
     with subprocess.Popen(command, cwd=ROOT, stderr=end, env=environment):
         os.close(end)

@@ -7,7 +7,7 @@ import pytest
 
 from models.bundle import ModelBundle
 from scoring import npy_files
-from scoring.errors import BadRowError, ScoringError
+from scoring.errors import ScoringError
 from tests.scoring.conftest import Score, assert_predicted, made_features
 
 
@@ -53,7 +53,7 @@ def test_bad_row_is_named_by_its_number(tmp_path: Path, score: Score, monkeypatc
     features = made_features(100)
     features[77, 0] = np.inf
     np.save(tmp_path / "made.npy", features)
-    with pytest.raises(BadRowError, match="row 77, counted from 0, has inf as feature 1"):
+    with pytest.raises(ScoringError, match="row 77, counted from 0, has inf as feature 1"):
         score(tmp_path / "made.npy")
 
 
