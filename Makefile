@@ -9,7 +9,7 @@ ENGINE ?= $(firstword $(notdir $(shell command -v podman docker 2>/dev/null)))
 IMAGE ?= music-origin
 BIN := .venv/bin
 
-.PHONY: serve scoring extras test trust check train report bench bench-quick bench-training bench-page selection image coastlines sbom audit lock clean
+.PHONY: serve scoring catalogue score extras test trust check train report bench bench-quick bench-training bench-page selection image coastlines sbom audit lock clean
 
 serve: .venv/serve.installed
 	exec env OPENBLAS_NUM_THREADS=1 $(BIN)/python -m service --host $(HOST) --port $(PORT)
@@ -17,6 +17,13 @@ serve: .venv/serve.installed
 extras: .venv/extras.installed
 
 scoring: .venv/scoring.installed
+
+ROWS ?= 10000000
+catalogue: .venv/scoring.installed
+	$(BIN)/python -m benchmarks.scoring.catalogue --rows $(ROWS) $(or $(OUT),build/catalogue)
+
+score: .venv/scoring.installed
+	$(BIN)/python -m scoring $(IN) $(OUT) $(OPTIONS)
 
 test: .venv/dev.installed
 	$(BIN)/pytest
