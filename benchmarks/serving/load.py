@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from benchmarks.serving.environments import ROOT, program
+from benchmarks.environments import ROOT
+from benchmarks.serving.environments import program
 from benchmarks.serving.forms import Ask, Body, rows
 from benchmarks.serving.servers import Server
 from benchmarks.serving.stacks import FLOOR, PEERS

@@ -11,8 +11,9 @@ from typing import Self
 
 from rich.progress import track
 
+from benchmarks.environments import InstallError
 from benchmarks.serving import load, plan
-from benchmarks.serving.environments import InstallError, install
+from benchmarks.serving.environments import install
 from benchmarks.serving.forms import rows
 from benchmarks.serving.load import ForwardPass, Window
 from benchmarks.serving.plan import Case

@@ -1,11 +1,10 @@
 """The results in Markdown: ratios first, then what they are made of."""
 
-import os
 import platform
 import subprocess
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
 
+from benchmarks import machine
 from benchmarks.serving import environments, measure, plan
 from benchmarks.serving.load import Window
 from benchmarks.serving.measure import Figures
@@ -113,7 +112,7 @@ dozen calls in Python a request: what is left to gain is in another language, or
 
 ## How it was measured
 
-{_machine()} Python {platform.python_version()}.
+{machine.described()} Python {platform.python_version()}.
 
 Each server has one core and wrk the other. All servers are started before, and all but the one that is asked are
 stopped (SIGSTOP). In each of {number} rounds they take turns in an order of its own, for a second each ({2} with
@@ -243,13 +242,6 @@ def _versions(figures: Figures) -> Iterable[Sequence[str]]:
 def _nginx() -> str:
     run = subprocess.run([NGINX.program, "-v"], capture_output=True, text=True)
     return run.stderr.strip().rpartition("/")[2]
-
-
-def _machine() -> str:
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    model = next((line.partition(": ")[2] for line in lines if line.startswith("model name")), platform.machine())
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
-    return f"{model}, {os.cpu_count()} CPUs, {memory:.0f} GB, {platform.system()} {platform.release()},"
 
 
 def _installed(stack: Stack) -> str:

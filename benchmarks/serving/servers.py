@@ -12,7 +12,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
-from benchmarks.serving.environments import ROOT, program
+from benchmarks.environments import ROOT
+from benchmarks.serving.environments import program
 from benchmarks.serving.forms import Ask, Body, Rows
 from benchmarks.serving.stacks import Stack
 
