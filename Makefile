@@ -9,7 +9,7 @@ ENGINE ?= $(firstword $(notdir $(shell command -v podman docker 2>/dev/null)))
 IMAGE ?= music-origin
 BIN := .venv/bin
 
-.PHONY: serve scoring catalogue score extras test trust check train report bench bench-quick bench-training bench-page selection image coastlines sbom audit lock clean
+.PHONY: serve scoring catalogue score extras test trust check train report bench bench-quick bench-training bench-scoring bench-page selection image coastlines sbom audit lock clean
 
 serve: .venv/serve.installed
 	exec env OPENBLAS_NUM_THREADS=1 $(BIN)/python -m service --host $(HOST) --port $(PORT)
@@ -50,6 +50,9 @@ bench-quick: .venv/dev.installed
 
 bench-training: .venv/dev.installed
 	$(BIN)/python -m benchmarks.training
+
+bench-scoring: .venv/dev.installed
+	$(BIN)/python -m benchmarks.scoring
 
 bench-page: .venv/dev.installed
 	$(BIN)/python -m benchmarks.page
