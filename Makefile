@@ -29,7 +29,7 @@ test: .venv/dev.installed
 	$(BIN)/pytest
 
 trust: .venv/dev.installed
-	$(BIN)/pytest tests/trust --long
+	$(BIN)/pytest tests/trust tests/deploy --long
 
 check: .venv/dev.installed
 	$(BIN)/ruff check .

@@ -1,4 +1,4 @@
-"""Fixtures: the tools of those who deploy."""
+"""Fixtures: the tools of those who deploy, and how long tests last and the table of figures, as attacks have them."""
 
 import os
 import shutil
@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Require
+from tests.trust.conftest import record, sized
+
+__all__ = ["record", "sized"]
 
 Kustomize = Callable[[Path], subprocess.CompletedProcess[str]]
 

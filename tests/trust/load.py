@@ -2,6 +2,7 @@
 
 import http.client
 import itertools
+import ssl
 import threading
 import time
 from collections import Counter
@@ -62,7 +63,7 @@ class Tally:
 class Load:
     """Asks in turn, by so many clients, until `total` requests were sent or the block ends.
 
-    http.client is what sends them: it repeats nothing of itself.
+    http.client is what sends them: it repeats nothing of itself. It speaks TLS if it is told whom to trust.
     """
 
     def __init__(
@@ -74,9 +75,11 @@ class Load:
         total: int | None = None,
         *,
         stop_when_refused: bool = False,
+        trusted: ssl.SSLContext | None = None,
     ) -> None:
         self.tally = Tally()
         self._address = host, port
+        self._trusted = trusted
         self._asks = itertools.cycle(asks)
         self._left = itertools.repeat(None) if total is None else iter([None] * total)
         self._stop_when_refused = stop_when_refused
@@ -107,7 +110,7 @@ class Load:
             time.sleep(0.005)
 
     def _run(self) -> None:
-        connection = http.client.HTTPConnection(*self._address, timeout=60)
+        connection = self._connection()
         connection.auto_open = 0
         while not self._stop.is_set():
             if not connection.sock and not self._connected(connection):
@@ -126,6 +129,11 @@ class Load:
                 with self._lock:
                     self.tally.lose(ask, error)
         connection.close()
+
+    def _connection(self) -> http.client.HTTPConnection:
+        if self._trusted:
+            return http.client.HTTPSConnection(*self._address, timeout=60, context=self._trusted)
+        return http.client.HTTPConnection(*self._address, timeout=60)
 
     def _connected(self, connection: http.client.HTTPConnection) -> bool:
         try:
