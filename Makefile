@@ -9,7 +9,7 @@ ENGINE ?= $(firstword $(notdir $(shell command -v podman docker 2>/dev/null)))
 IMAGE ?= music-origin
 BIN := .venv/bin
 
-.PHONY: serve scoring catalogue score extras test trust check train report bench bench-quick bench-training bench-scoring bench-page selection image coastlines sbom audit lock clean
+.PHONY: serve scoring catalogue score extras test trust check train report bench bench-quick bench-training bench-scoring bench-page bench-replicas selection image coastlines sbom audit lock clean
 
 serve: .venv/serve.installed
 	exec env OPENBLAS_NUM_THREADS=1 $(BIN)/python -m service --host $(HOST) --port $(PORT)
@@ -56,6 +56,9 @@ bench-scoring: .venv/dev.installed
 
 bench-page: .venv/dev.installed
 	$(BIN)/python -m benchmarks.page
+
+bench-replicas: .venv/dev.installed
+	$(BIN)/python -m benchmarks.replicas
 
 selection: .venv/dev.installed
 	$(BIN)/python -m benchmarks.selection

@@ -27,6 +27,7 @@ class Window:
     `others` is the processor time, in cores, that neither the server nor the load had.
     """
 
+    requests: int
     rate: float
     cpu: float
     p50: float
@@ -49,7 +50,7 @@ def measure(server: Server, ask: Ask, count: int, connections: int, seconds: int
         if time.perf_counter() > warmed_up:
             break
     ask.check(reply, rows(count))
-    window = _loaded(server, ask, body, connections, seconds, cores)
+    window = loaded(server, ask, body, connections, seconds, cores)
     ask.check(server.ask(ask, body), rows(count))
     server.pause()
     return window
@@ -61,11 +62,12 @@ def command(server: Server, ask: Ask, body: Body, connections: int, seconds: int
     path.write_bytes(body.content)
     headers = [part for name, value in body.headers.items() for part in ("--header", f"{name}: {value}")]
     wrk = ["wrk", "--threads", "1", "--connections", str(connections), "--duration", f"{seconds}s", "--timeout", "60s"]
-    url = f"http://127.0.0.1:{server.port}{ask.path}"
+    url = f"{server.stack.scheme}://127.0.0.1:{server.port}{ask.path}"
     return ["taskset", "--cpu-list", cores, *wrk, "--script", str(SCRIPT), *headers, url], path
 
 
-def _loaded(server: Server, ask: Ask, body: Body, connections: int, seconds: int, cores: str) -> Window:
+def loaded(server: Server, ask: Ask, body: Body, connections: int, seconds: int, cores: str) -> Window:
+    """Asks a server that goes on for some seconds. Replies are not checked."""
     wrk, path = command(server, ask, body, connections, seconds, cores)
     busy, load, used = _busy_seconds(), _load_seconds(), server.cpu_seconds()
     started = time.perf_counter()
@@ -74,7 +76,7 @@ def _loaded(server: Server, ask: Ask, body: Body, connections: int, seconds: int
     others = _busy_seconds() - busy - (_load_seconds() - load) - used
     others /= time.perf_counter() - started
     measured = json.loads(run.stdout.splitlines()[-1])
-    requests = measured.pop("requests")
+    requests = measured["requests"]
     rate, cpu = requests / measured.pop("seconds"), 1e6 * used / max(requests, 1)
     return Window(rate=rate, cpu=cpu, others=others, **measured)
 

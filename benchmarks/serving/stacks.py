@@ -33,6 +33,7 @@ class Stack:
     prepare: tuple[str, ...] = ()
     packages: tuple[str, ...] = ("uvicorn",)
     pinned: bool = True
+    scheme: str = "http"
 
     @property
     def first(self) -> Ask:
