@@ -57,10 +57,10 @@ class Case(NamedTuple):
 
 
 DIRECT = Case(1, False, PIECE, 1, 32)
-PROXIED = {count: Case(count, True, PIECE, 1, 32) for count in COUNTS}
+PROXIED = {count: Case(count, True, PIECE, 1, 32 * count) for count in COUNTS}
 ALONE = PROXIED[2]._replace(connections=1)
-BATCHES = {count: Case(count, True, BATCH, capacity.BATCH_ROWS, 8) for count in COUNTS}
-DIRECT_BATCH = Case(1, False, BATCH, capacity.BATCH_ROWS, 8)
+BATCHES = {count: Case(count, True, BATCH, capacity.BATCH_ROWS, 4 * count) for count in COUNTS}
+DIRECT_BATCH = Case(1, False, BATCH, capacity.BATCH_ROWS, 4)
 CASES = {
     "1 replica, without the proxy": DIRECT,
     **{f"{count} replica{'s' * (count > 1)}": case for count, case in PROXIED.items()},
@@ -241,9 +241,9 @@ Written by `make bench-replicas`. Replicas of this service, one worker each, as 
 
 ## More replicas on the same cores
 
-One piece of JSON a request (`{PIECE.path}`) over 32 connections that are kept, and batches of
-{capacity.BATCH_ROWS:,} rows of .npy over 8; medians, and quartiles in brackets. More replicas on the same cores cannot
-answer more, and are to answer no less: what is wanted of the ratios is about 1.
+One piece of JSON a request (`{PIECE.path}`) over 32 connections for each replica, and batches of
+{capacity.BATCH_ROWS:,} rows of .npy over 4 for each, which are kept; medians, and quartiles in brackets. More replicas
+on the same cores cannot answer more, and are to answer no less: what is wanted of the ratios is about 1.
 
 {report.table(("", "requests/s", "µs a request, replicas", "µs a request, proxy", "p50, ms", "p99, ms"), _table(found))}
 
