@@ -49,12 +49,33 @@ class TooManyRequestsError(Exception):
 
 
 class ReplyTransport:
-    """What a reply is written to: the connection's transport, but for how it ends."""
+    """What a reply is written to: the connection's transport, but for its head and for how it ends.
+
+    The head goes out with what follows it. Between the two the process might be killed, and no proxy could then ask
+    another for the reply that has begun.
+    """
 
     def __init__(self, connection: "Connection") -> None:
-        self.write = connection.transport.write
+        self._connection = connection
+        self._cycle = connection.cycle
+        self._head: bytes | None = None
         self.is_closing = connection.transport.is_closing
-        self.close = connection.end
+
+    def write(self, data: bytes) -> None:
+        """Writes what is to be sent, unless it is a head that a body follows."""
+        if self._head is None and self._cycle.response_started and self._cycle.scope["method"] != "HEAD":
+            self._head = data
+        elif self._head:
+            self._connection.transport.write(b"".join((self._head, data)))
+            self._head = b""
+        else:
+            self._connection.transport.write(data)
+
+    def close(self) -> None:
+        """Ends the connection after what has been written."""
+        if self._head:
+            self.write(b"")
+        self._connection.end()
 
 
 class Connection(HttpToolsProtocol):

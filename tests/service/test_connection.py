@@ -185,6 +185,17 @@ def test_many_requests_at_once_hold_up_nobody_and_close(server: Server) -> None:
     assert {status for status, *_ in replies} == {200}
 
 
+def test_head_of_a_reply_goes_out_with_its_body(server: Server) -> None:
+    """A process that is killed has then sent all of a reply or nothing: a proxy can ask another."""
+    batch = b'{"features": [%b]}' % json.dumps([0.5] * 68).encode()
+    with connect(server) as connection:
+        for _ in range(100):
+            connection.sendall(request(batch, line="POST /genre/batch HTTP/1.1"))
+            head, _, body = connection.recv(2**16).partition(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 200 OK")
+            assert b"content-length: %d\r\n" % len(body) in head
+
+
 def test_requests_behind_the_last_reply_are_left(server: Server) -> None:
     last = b"GET /health/live HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"
     with connect(server) as connection:
