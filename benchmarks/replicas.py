@@ -26,8 +26,8 @@ from rich.progress import track
 
 from benchmarks import capacity, machine
 from benchmarks.capacity import Costs, Message
-from benchmarks.serving import load, report
 from benchmarks.environments import ROOT
+from benchmarks.serving import load, report
 from benchmarks.serving.forms import Ask, rows
 from benchmarks.serving.load import Window
 from benchmarks.serving.ratios import quartiles
