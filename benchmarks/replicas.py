@@ -207,10 +207,7 @@ def main() -> None:
 
 def costs_of(fleet: Fleet, found: dict[Case, list[Measured]]) -> Costs:
     """What a request costs, by two replicas behind the proxy."""
-    piece, alone, batch = (
-        (median([each.replicas for each in found[case]]), median([each.proxy for each in found[case]]))
-        for case in (PROXIED[2], ALONE, BATCHES[2])
-    )
+    piece, alone, batch = (micros(found[case]) for case in (PROXIED[2], ALONE, BATCHES[2]))
     return Costs(
         piece=piece,
         alone=alone,
@@ -225,6 +222,11 @@ def costs_of(fleet: Fleet, found: dict[Case, list[Measured]]) -> Costs:
     )
 
 
+def micros(measured: Sequence[Measured]) -> tuple[float, float]:
+    """Microseconds a request, of the replicas and of the proxy."""
+    return median([each.replicas for each in measured]), median([each.proxy for each in measured])
+
+
 def median(values: Sequence[float]) -> float:
     """The middle one."""
     return quartiles(values)[1]
@@ -233,6 +235,7 @@ def median(values: Sequence[float]) -> float:
 def results(found: dict[Case, list[Measured]], costs: Costs, number: int) -> str:
     """Everything in Markdown, after so many rounds."""
     failures = sum(each.window.failures for measured in found.values() for each in measured)
+    (least, least_proxy), (most, most_proxy) = (micros(found[PROXIED[count]]) for count in (COUNTS[0], COUNTS[-1]))
     version = subprocess.run(["haproxy", "-v"], capture_output=True, text=True, check=True).stdout.split()[2]
     return f"""# Replicas, measured
 
@@ -242,14 +245,18 @@ Written by `make bench-replicas`. Replicas of this service, one worker each, as 
 ## More replicas on the same cores
 
 One piece of JSON a request (`{PIECE.path}`) over 32 connections for each replica, and batches of
-{capacity.BATCH_ROWS:,} rows of .npy over 4 for each, which are kept; medians, and quartiles in brackets. More replicas
-on the same cores cannot answer more, and are to answer no less: what is wanted of the ratios is about 1.
+{capacity.BATCH_ROWS:,} rows of .npy over 4 for each, which are kept; medians, and quartiles in brackets. A replica
+uses about one core. Of single pieces one replica, the proxy and wrk keep both cores busy, so that more replicas cannot
+answer more, and are to answer no less; of batches it takes two.
 
 {report.table(("", "requests/s", "µs a request, replicas", "µs a request, proxy", "p50, ms", "p99, ms"), _table(found))}
 
 Requests a second, each ratio within a round:
 
 {report.table(("", "one piece", f"{capacity.BATCH_ROWS:,} rows"), _ratios(found))}
+
+A replica for each core is the rule, and more share what there is: with {COUNTS[-1]} of them on two cores a piece costs
+the replicas {most:.1f} µs and the proxy {most_proxy:.1f}, where with one it was {least:.1f} and {least_proxy:.1f}.
 
 A new TLS connection, by an ECDSA certificate on P-256, costs the proxy {costs.handshake:,.0f} µs. A replica takes
 {costs.replica_megabytes:.0f} MB by then, and the proxy {costs.proxy_megabytes:.0f} MB.
