@@ -77,7 +77,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--format", choices=("parquet", "csv"), default="parquet", help="to write (default: %(default)s)"
     )
-    parser.add_argument("--delimiter", help="between the cells of a CSV (default: comma; tab in .tsv)")
+    parser.add_argument("--delimiter", type=_character, help="between the cells of a CSV (default: comma; tab in .tsv)")
     parser.add_argument(
         "--header",
         choices=("auto", "present", "absent"),
@@ -192,6 +192,12 @@ def _parts(text: str) -> tuple[str, ...]:
     if not asked <= {*PARTS}:
         raise argparse.ArgumentTypeError(f"must be some of {', '.join(PARTS)}, parted by commas")
     return tuple(part for part in PARTS if part in asked)
+
+
+def _character(text: str) -> str:
+    if len(text) != 1 or text in '"\r\n':
+        raise argparse.ArgumentTypeError("must be one character, and no quote or line end")
+    return text
 
 
 def _positive(text: str) -> int:

@@ -1,12 +1,13 @@
 """Dask: the workers of this machine or of a cluster, what they are given, and what comes back."""
 
+import ctypes
 import json
 import logging
 import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import cast
 
@@ -23,6 +24,8 @@ from scoring.output import Outcome
 
 RETRIES = 2  # of a partition whose files could not be reached
 WAIT_SECONDS = 60
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of mallopt(3)
+KEPT_BYTES, LARGEST_KEPT_BYTES = 2**28, 2**25  # the latter is the most that glibc takes
 NEEDED = "what requirements/scoring.txt names"
 
 # Workers need not have this package: what it defines travels as code, and not by name. Dask asks of the very module.
@@ -42,16 +45,30 @@ class Scorer(WorkerPlugin):
     def setup(self, worker: Worker) -> None:
         """Loads the bundle, once for each worker."""
         pa.set_cpu_count(1)  # the tasks are what goes side by side
+        keep_memory()
         self._bundle = parse_bundle(self._content, f"the bundle that {worker.address} was given")
         if self._bundle.fingerprint != self._fingerprint:
             raise ScoringError(f"{worker.address} reads another fingerprint in the bundle that it was given")
 
     def score(self, index: int) -> Outcome | str:
-        """Scores one partition; what the user can mend comes back in words."""
+        """Scores one partition; what the user can mend comes back in words, and what Dask may try again as an error."""
         try:
             return self._job.score(self._bundle, index)
         except ScoringError as error:
             return str(error)
+        except (OSError, ValueError) as error:  # which pyarrow's errors are too
+            raise OSError(f"{self._job.catalogue.partitions[index].file}: {error}") from error
+
+
+def keep_memory() -> None:
+    """Has glibc keep the memory of arrays that are gone for those that come next.
+
+    Dask has it given back at once, and a third of the time then goes into getting it again, page by page.
+    """
+    with suppress(OSError, AttributeError):  # there is no glibc
+        set_option = ctypes.CDLL(None).mallopt
+        set_option(M_TRIM_THRESHOLD, KEPT_BYTES)
+        set_option(M_MMAP_THRESHOLD, LARGEST_KEPT_BYTES)
 
 
 @contextmanager
@@ -78,7 +95,7 @@ def _local_cluster(workers: int) -> LocalCluster:
         return LocalCluster(
             n_workers=workers,
             threads_per_worker=1,
-            dashboard_address=":0",
+            dashboard_address="127.0.0.1:0",
             silence_logs=logging.ERROR,  # what it warns of, it mends
         )
     finally:
@@ -110,12 +127,17 @@ def score(
         for future, outcome in as_completed(futures, with_results=True):
             if isinstance(outcome, str):
                 raise ScoringError(outcome)
+            if isinstance(outcome, BaseException):
+                raise ScoringError("the scheduler was lost; --resume goes on with what is not done yet")
             yield index_of[future.key], outcome
     except KilledWorker as error:
         raise ScoringError(f"the workers die of a partition: {error}") from error
+    except (OSError, TimeoutError) as error:
+        raise ScoringError(f"{error}; --resume goes on with what is not done yet") from error
     finally:
-        client.cancel(futures)
-        client.unregister_worker_plugin(scorer.name)
+        with suppress(Exception):  # there may be no scheduler any more
+            client.cancel(futures)
+            client.unregister_worker_plugin(scorer.name)
 
 
 def _task(name: str) -> Callable[[int], Outcome | str]:

@@ -3,13 +3,17 @@
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
+import pyarrow.dataset
 import pytest
 from playwright.sync_api import Browser
 
@@ -103,6 +107,39 @@ def test_training_without_its_packages_says_what_to_do(project: Path) -> None:
     assert run.returncode != 0
     assert "which is not installed: run `make train`" in run.stderr
     assert "Traceback" not in run.stderr
+
+
+def test_scoring_without_its_packages_says_what_to_do(project: Path) -> None:
+    command = [str(project / ".venv" / "bin" / "python"), "-m", "scoring", "in", "out"]
+    run = subprocess.run(command, cwd=project, capture_output=True, text=True)
+    assert run.returncode != 0
+    assert "which is not installed: run `make scoring`" in run.stderr
+    assert "Traceback" not in run.stderr
+
+
+def test_readme_scores_a_catalogue_alone_and_on_a_cluster(project: Path) -> None:
+    section = (ROOT / "README.md").read_text().partition("## Score a whole catalogue")[2]
+    alone, cluster = re.findall(r"```sh\n(.*?)```", section, re.DOTALL)[:2]
+    for command in alone.replace("10000000", "2003").splitlines():
+        run = make(project, *shlex.split(command)[1:])
+        assert run.returncode == 0, run.stderr
+    scheduler, workers, score = cluster.splitlines()
+    build = project / "build"
+    with ExitStack() as stack:
+        for command in (scheduler, workers):
+            process = subprocess.Popen(shlex.split(command), cwd=project, stderr=subprocess.DEVNULL)
+            stack.callback(process.wait)
+            stack.callback(process.terminate)
+            while not (build / "scheduler.json").exists():
+                assert process.poll() is None
+                time.sleep(0.05)
+        run = subprocess.run(shlex.split(score), cwd=project, capture_output=True, text=True)
+        assert run.returncode == 0, run.stderr
+    once, again = (
+        {path.name: path.read_bytes() for path in (build / name).iterdir()} for name in ("scored", "scored-too")
+    )
+    assert once == again
+    assert pyarrow.dataset.dataset(build / "scored").count_rows() == 2003
 
 
 def test_missing_python_is_said(tmp_path: Path) -> None:

@@ -21,12 +21,17 @@ from training.dataset import Dataset
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, re.DOTALL)
 COMMANDS = {"sh": ["sh", "-e", "-c"], "python": [sys.executable, "-W", "error", "-c"]}
-# Those that other tests run: of the Makefile, of training, and of the container.
+# Those that other tests run: of the Makefile, of training, of scoring, and of the container.
 RUN_ELSEWHERE = {
     "make serve",
     "make test",
     "make train",
     "make image",
+    "make catalogue ROWS=10000000 OUT=build/catalogue",
+    "make score IN=build/catalogue OUT=build/scored",
+    ".venv/bin/python -m dask scheduler --scheduler-file build/scheduler.json",
+    ".venv/bin/python -m dask worker --scheduler-file build/scheduler.json --nthreads 1 --nworkers 2",
+    ".venv/bin/python -m scoring build/catalogue build/scored-too --scheduler-file build/scheduler.json",
     ".venv/bin/python -m training --help",
     ".venv/bin/python -m service --help",
     "podman run --rm --read-only --cap-drop=all -p 8000:8000 music-origin",
@@ -75,7 +80,8 @@ def figures() -> dict[str, Any]:
 
 
 def test_every_link_within_the_project_leads_somewhere() -> None:
-    for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md", "benchmarks/PAGE.md", "benchmarks/RESULTS.md"):
+    names = ("README.md", "CONTRIBUTING.md", "SECURITY.md", "deploy/proxy/README.md")
+    for name in (*names, *(f"benchmarks/{name}.md" for name in ("PAGE", "REPLICAS", "RESULTS", "SCORING"))):
         targets = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", (ROOT / name).read_text())
         for target in targets:
             assert ((ROOT / name).parent / target).exists(), f"{name}: {target}"
@@ -92,7 +98,11 @@ def test_every_target_exists() -> None:
         "image",
         "bench",
         "bench-quick",
+        "bench-replicas",
+        "bench-scoring",
         "bench-training",
+        "catalogue",
+        "score",
         "selection",
     }
     makefile = (ROOT / "Makefile").read_text()

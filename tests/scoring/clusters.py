@@ -21,6 +21,7 @@ class Cluster:
     """A scheduler, by the file that it wrote, and its workers."""
 
     folder: Path
+    scheduler: Process | None = None
     workers: list[Process] = field(default_factory=list)
 
     @property
@@ -41,7 +42,9 @@ def dask_process(
     """A scheduler or a worker; `before` is what its command begins with."""
     command = [*before, sys.executable, "-m", f"distributed.cli.dask_{program}", "--no-dashboard", *options]
     with (folder / f"{program}.log").open("ab") as log:
-        process = subprocess.Popen(command, cwd=folder, env=os.environ | environment, stdout=log, stderr=log)
+        # Dask's own nannies, which these do without, see to it that BLAS has one thread.
+        environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", **environment}
+        process = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
     try:
         yield process
     finally:
@@ -59,6 +62,7 @@ def dask_scheduler(folder: Path, *options: str, **environment: str) -> Iterator[
         while not cluster.scheduler_file.exists():
             assert process.poll() is None, (folder / "scheduler.log").read_text()
             time.sleep(0.05)
+        cluster.scheduler = process
         yield cluster
 
 

@@ -1,9 +1,12 @@
 """Scoring on a cluster whose workers know nothing of it, and one of which is lost."""
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -110,6 +113,49 @@ def test_no_worker_is_said(
     with dask_cluster(tmp_path / "cluster", workers=0) as cluster:
         assert main([str(catalogue), str(tmp_path / "scored"), "--scheduler", cluster.address]) == 2
     assert "no worker has joined the scheduler within 0.5 seconds" in capsys.readouterr().err
+
+
+def test_scheduler_that_is_lost_is_said(
+    tmp_path: Path,
+    catalogue: Path,
+    cluster: Cluster,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    scheduler, output = cluster.scheduler, tmp_path / "scored"
+    assert scheduler
+
+    def lose() -> None:
+        wait_for_outcomes(output, 3, scheduler)
+        scheduler.kill()
+
+    monkeypatch.setattr(dask, "WAIT_SECONDS", 2)
+    with ThreadPoolExecutor() as pool:
+        lost = pool.submit(lose)
+        assert main([str(catalogue), str(output), "--scheduler", cluster.address]) == 2
+        lost.result()
+    said = capsys.readouterr().err.splitlines()
+    assert said[-1] == "error: the scheduler was lost; --resume goes on with what is not done yet"
+    assert main([str(catalogue), str(output), "--resume", "--workers", "1"]) == 0
+    assert written(output)["id"].equals(made_table(FEATURES)["id"])
+
+
+def test_file_that_is_gone_on_the_worker_is_said(
+    tmp_path: Path, catalogue: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where the input is on a disk that the worker has not."""
+    copy, score = tmp_path / "copy", dask.score
+    shutil.copytree(catalogue, copy)
+
+    def score_after_loss(*arguments: Any) -> Any:
+        (copy / "03.parquet").unlink()
+        return score(*arguments)
+
+    monkeypatch.setattr("scoring.__main__.score", score_after_loss)
+    assert main([str(copy), str(tmp_path / "scored"), "--workers", "1"]) == 2
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said.startswith(f"error: {copy}/03.parquet: ")
+    assert said.endswith("; --resume goes on with what is not done yet")
 
 
 def test_bundle_is_checked_where_it_arrives(tmp_path: Path, catalogue: Path, bundle: ModelBundle) -> None:
