@@ -27,7 +27,9 @@ def main() -> None:
     if len(os.sched_getaffinity(0)) < 2:
         raise SystemExit("two cores are needed: one for each worker")
     output = WORK / "output"
-    figures = measure(make_start_file(WORK), make_files(WORK, options.rows), output, options.rounds)
+    figures = measure(
+        make_start_file(WORK), make_files(WORK / f"{options.rows}-rows", options.rows), output, options.rounds
+    )
     shutil.rmtree(output)
     _write(figures, Path(__file__).parents[1] if options.rows == ROWS else WORK)
 

@@ -1,5 +1,6 @@
-"""The catalogue that is scored: made rows in ten files of Parquet."""
+"""The catalogue that is scored: made rows in ten files of Parquet. `make catalogue` makes one anywhere."""
 
+import argparse
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +19,10 @@ START_ROWS = 10
 
 def make_files(folder: Path, rows: int) -> list[Path]:
     """Ten files that hold so many rows together, made unless they are there."""
-    files = [folder / f"{rows}-rows" / f"{index}.parquet" for index in range(FILES)]
-    for index, file in enumerate(track(files, description="making the catalogue")):
-        _make_file(file, rows // FILES, first=index * (rows // FILES))
+    files = [folder / f"{index}.parquet" for index in range(FILES)]
+    for index, file in enumerate(track(files, description="Making the catalogue")):
+        first, end = (rows * part // FILES for part in (index, index + 1))
+        _make_file(file, end - first, first)
     return files
 
 
@@ -32,7 +34,7 @@ def make_start_file(folder: Path) -> Path:
 
 
 def _make_file(file: Path, rows: int, first: int) -> None:
-    if file.exists():
+    if file.exists() and pq.read_metadata(file).num_rows == rows:
         return
     file.parent.mkdir(parents=True, exist_ok=True)
     unfinished = file.with_suffix(".unfinished")
@@ -50,3 +52,11 @@ def _make_file(file: Path, rows: int, first: int) -> None:
 def _identifiers(start: int, count: int) -> pa.Array:
     digits = pc.utf8_lpad(pa.array(range(start, start + count)).cast(pa.string()), 8, "0")
     return pc.binary_join_element_wise("piece-", digits, "")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description="Makes a catalogue of Parquet from random numbers.")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--rows", type=int, default=10_000_000, help="(default: %(default)s)")
+    options = parser.parse_args()
+    make_files(options.folder, options.rows)
