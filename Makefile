@@ -23,6 +23,7 @@ catalogue: .venv/scoring.installed
 	$(BIN)/python -m benchmarks.scoring.catalogue --rows $(ROWS) $(or $(OUT),build/catalogue)
 
 score: .venv/scoring.installed
+	@test -n "$(IN)" -a -n "$(OUT)" || { echo "Say what to score and where to: make score IN=catalogue OUT=scored" >&2; exit 1; }
 	$(BIN)/python -m scoring $(IN) $(OUT) $(OPTIONS)
 
 test: .venv/dev.installed

@@ -4,6 +4,10 @@ import argparse
 import json
 import signal
 import sys
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # until all is imported there is nothing to say of Ctrl-C
+
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -112,6 +116,8 @@ def run(options: argparse.Namespace) -> dict[str, object]:
     bundle = parse_bundle(content, str(options.bundle))
     catalogue = open_catalogue(options.input, options.columns, options.delimiter, options.header)
     output = open_output(options.output, options.format)
+    if output.path.startswith(f"{catalogue.root}/") and output.target == catalogue.source:
+        raise ScoringError(f"{options.output} lies within {options.input}, and would be read with it: name another")
     job = Job(catalogue, output, options.only, options.bad_rows, options.prefix)
     job.schema(bundle)
     with explained(options.output):
@@ -130,7 +136,9 @@ def run(options: argparse.Namespace) -> dict[str, object]:
                 progress.advance(catalogue.partitions[index].size, outcome["rows"])
     with explained(options.output):
         output.finish()
-    return summarize(options, bundle.version, outcomes, resumed, time.perf_counter() - started)
+    return summarize(options, bundle.version, outcomes, resumed, time.perf_counter() - started) | {
+        "first_bad_row": first_bad_row(job, outcomes)
+    }
 
 
 @contextmanager
@@ -165,7 +173,6 @@ def summarize(
         "rows": rows,
         "rows_written": written,
         "bad_rows": bad,
-        "first_bad_row": next((outcome["first_bad"] for outcome in done if outcome["first_bad"]), None),
         "partitions": len(done),
         "partitions_resumed": resumed,
         "seconds": round(seconds, 3),
@@ -173,18 +180,27 @@ def summarize(
     }
 
 
+def first_bad_row(job: Job, outcomes: dict[int, Outcome]) -> str | None:
+    """The first row that was bad, in words."""
+    for index in sorted(outcomes):
+        if found := outcomes[index]["first_bad"]:
+            return job.named(job.catalogue.partitions[index], *found)
+    return None
+
+
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Has SIGTERM end the run as Ctrl-C does."""
+    """Has SIGTERM end the run as Ctrl-C does, and both with a word."""
 
     def interrupt(_: int, __: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _parts(text: str) -> tuple[str, ...]:

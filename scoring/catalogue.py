@@ -1,14 +1,17 @@
 """A catalogue: its files, their columns, and the partitions in which it is scored."""
 
+import csv
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import PurePosixPath
 
 import pyarrow as pa
 from fsspec import AbstractFileSystem
+from fsspec.core import url_to_fs
 from fsspec.utils import infer_compression
 
 from scoring.columns import choose
@@ -18,7 +21,7 @@ from scoring.files import Form, Partition, find
 from scoring.npy_files import NpyFiles
 from scoring.parquet_files import ParquetFiles
 
-FORMS = {".parquet": "Parquet", ".pq": "Parquet", ".csv": "CSV", ".tsv": "CSV", ".npy": ".npy"}
+FORMS = {".parquet": "Parquet", ".pq": "Parquet", ".csv": "CSV", ".tsv": "CSV", ".txt": "CSV", ".npy": ".npy"}
 FOOTERS_AT_A_TIME = 16  # most of the time that reading one takes is waiting, where it is far away
 
 
@@ -26,10 +29,11 @@ FOOTERS_AT_A_TIME = 16  # most of the time that reading one takes is waiting, wh
 class Catalogue:
     """What is to be scored: the columns of the features (68, or one of lists), the others, and the parts.
 
-    `stamp` is another one when any of the files has changed.
+    `root` is the address as its file system has it; `stamp` is another one when any of the files has changed.
     """
 
     source: AbstractFileSystem
+    root: str
     form: Form
     features: tuple[str, ...]
     others: pa.Schema
@@ -43,14 +47,16 @@ def open_catalogue(address: str, columns: str | None, delimiter: str | None, hea
     form = _form(source, files, delimiter, header)
     with ThreadPoolExecutor(FOOTERS_AT_A_TIME) as pool:
         described = [*pool.map(partial(_describe, source, form), files)]
-    (schema, _), *rest = described
-    for file, (other, _) in zip(files[1:], rest, strict=True):
-        if other.names != schema.names or (form.typed and other != schema):
+    schemas = [schema for schema, _ in described]
+    for file, other in zip(files, schemas, strict=True):
+        if other.names != schemas[0].names or (form.typed and other != schemas[0]):
             raise ScoringError(f"{file} has other columns than {files[0]}: score them one by one")
+    schema = min(schemas, key=lambda each: each.types.count(pa.null()))  # a file of no rows tells no types
     features = choose(schema, columns)
     others = [field if form.typed else field.with_type(pa.string()) for field in schema if field.name not in features]
     partitions = tuple(partition for _, parts in described for partition in parts)
-    return Catalogue(source, form, features, pa.schema(others), partitions, _stamp(map(source.ukey, files)))
+    root = url_to_fs(address)[1].rstrip("/")
+    return Catalogue(source, root, form, features, pa.schema(others), partitions, _stamp(map(source.ukey, files)))
 
 
 def _form(source: AbstractFileSystem, files: list[str], delimiter: str | None, header: str) -> Form:
@@ -59,9 +65,10 @@ def _form(source: AbstractFileSystem, files: list[str], delimiter: str | None, h
         raise ScoringError(f"the files end in {', '.join(sorted(forms))}: they must be of one form")
     (form,) = {FORMS.get(suffix) for suffix in forms}
     if form == "CSV":
-        return csv_files(source, files[0], delimiter or ("\t" if ".tsv" in forms else ","), header)
+        with _explained(files[0]):
+            return csv_files(source, files[0], delimiter or ("\t" if ".tsv" in forms else ","), header)
     if form is None:
-        raise ScoringError(f"{files[0]} is of no form that is read: name it .parquet, .csv, .tsv or .npy")
+        raise ScoringError(f"{files[0]} is of no form that is read: name it .parquet, .csv, .tsv, .txt or .npy")
     return ParquetFiles() if form == "Parquet" else NpyFiles()
 
 
@@ -71,9 +78,15 @@ def _suffix(file: str) -> str:
 
 
 def _describe(source: AbstractFileSystem, form: Form, file: str) -> tuple[pa.Schema, list[Partition]]:
-    try:
+    with _explained(file):
         return form.describe(source, file)
-    except (OSError, ValueError, EOFError) as error:  # pyarrow's errors are ValueErrors or OSErrors
+
+
+@contextmanager
+def _explained(file: str) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError, EOFError, csv.Error, pa.ArrowException) as error:
         raise ScoringError(f"{file} cannot be read: {error}") from error
 
 

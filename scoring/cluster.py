@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -22,8 +23,8 @@ from scoring.errors import ScoringError
 from scoring.job import Job
 from scoring.output import Outcome
 
-RETRIES = 2  # of a partition whose files could not be reached
-WAIT_SECONDS = 60
+PAUSES = (1, 1, 0)  # seconds after each try of a partition whose files could not be reached
+WAIT_SECONDS = 30
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of mallopt(3)
 KEPT_BYTES, LARGEST_KEPT_BYTES = 2**28, 2**25  # the latter is the most that glibc takes
 NEEDED = "what requirements/scoring.txt names"
@@ -51,13 +52,16 @@ class Scorer(WorkerPlugin):
             raise ScoringError(f"{worker.address} reads another fingerprint in the bundle that it was given")
 
     def score(self, index: int) -> Outcome | str:
-        """Scores one partition; what the user can mend comes back in words, and what Dask may try again as an error."""
-        try:
-            return self._job.score(self._bundle, index)
-        except ScoringError as error:
-            return str(error)
-        except (OSError, ValueError) as error:  # which pyarrow's errors are too
-            raise OSError(f"{self._job.catalogue.partitions[index].file}: {error}") from error
+        """Scores one partition; what keeps it from being scored comes back in words."""
+        for pause in PAUSES:
+            try:
+                return self._job.score(self._bundle, index)
+            except ScoringError as error:
+                return str(error)
+            except (OSError, ValueError, pa.ArrowException) as error:
+                failure = f"{self._job.catalogue.partitions[index].file}: {error}"
+                time.sleep(pause)
+        return f"{failure}; --resume goes on with what is not done yet"
 
 
 def keep_memory() -> None:
@@ -121,7 +125,7 @@ def score(
         raise ScoringError(f"no worker has joined the scheduler within {WAIT_SECONDS} seconds: start one") from error
     except Exception as error:  # whatever keeps a worker from loading what it is given
         raise ScoringError(f"a worker cannot take the job: it needs models/ and {NEEDED} ({error})") from error
-    futures = client.map(_task(scorer.name), indices, pure=False, retries=RETRIES)
+    futures = client.map(_task(scorer.name), indices, pure=False)
     index_of = {future.key: index for future, index in zip(futures, indices, strict=True)}
     try:
         for future, outcome in as_completed(futures, with_results=True):

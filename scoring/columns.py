@@ -1,5 +1,6 @@
 """Which columns of a table hold the 68 features, and the features of its rows as one matrix."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -37,6 +38,8 @@ def _asked(schema: pa.Schema, asked: str) -> tuple[str, ...]:
             raise ScoringError(f"there is no column '{name}': the columns are {_listed(schema.names)}")
     if len(names) == 1 and _is_list(schema.field(names[0]).type):
         return (names[0],)
+    if len(set(names)) != len(names):
+        raise ScoringError("--columns names a column twice")
     if len(names) != FEATURE_COUNT:
         raise ScoringError(f"--columns names {len(names)} columns: it must name {FEATURE_COUNT}, or one of lists")
     for name in names:
@@ -51,15 +54,34 @@ def _found(schema: pa.Schema) -> tuple[str, ...]:
     fractions = [field.name for field in schema if pa.types.is_floating(field.type)]
     integers = [field.name for field in schema if pa.types.is_integer(field.type)]
     for names in (fractions, integers):  # but no mixture, which might be 67 features and an id
-        features = names
-        if len(names) == FEATURE_COUNT + 2:  # the published data have the place of origin beside the features
-            features = [name for name in names if name.lower() not in PLACE_COLUMNS]
+        # The published data have the place of origin beside the features, behind them where columns have no names.
+        features = [name for name in names if name.lower() not in PLACE_COLUMNS]
+        if features == [str(number + 1) for number in range(FEATURE_COUNT + 2)]:
+            features = features[:FEATURE_COUNT]
         if len(features) == FEATURE_COUNT:
+            _check_order(features)
             return tuple(features)
+    lists = [field.name for field in schema if _is_list(field.type)]
+    hint = f", as --columns {lists[0]}" if lists else ""
     raise ScoringError(
-        f"the features cannot be told: of the columns {_listed(schema.names)}, {len(fractions)} hold fractions and "
-        f"{len(integers)} whole numbers, and neither are {FEATURE_COUNT}; name those of the features with --columns"
+        f"the features cannot be told: {len(fractions)} columns hold fractions and {len(integers)} whole numbers, and "
+        f"neither are {FEATURE_COUNT}; name those of the features with --columns{hint} (the columns are "
+        f"{_listed(schema.names)})"
     )
+
+
+def _check_order(names: Sequence[str]) -> None:
+    """Raises ScoringError if most names end in numbers, but not all in one after the other.
+
+    They may have been sorted as text, or one is missing and a column of something else has come in its place.
+    """
+    ends = [re.search(r"\d+$", name, re.ASCII) for name in names]
+    numbers = [int(end[0]) for end in ends if end]
+    if 2 * len(numbers) > len(names) and numbers != [*range(numbers[0], numbers[0] + len(names))]:
+        raise ScoringError(
+            f"the columns of numbers, {_listed(names)} to {names[-1]}, are not numbered one after the other: name "
+            "those of the features with --columns"
+        )
 
 
 def _listed(names: Sequence[str], most: int = 8) -> str:
@@ -67,7 +89,7 @@ def _listed(names: Sequence[str], most: int = 8) -> str:
 
 
 def _is_number(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_floating(kind) or pa.types.is_integer(kind))
+    return bool(pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_null(kind))
 
 
 def _is_list(kind: pa.DataType) -> bool:

@@ -60,9 +60,8 @@ class CsvFiles:
         """The rows of some lines."""
         types = {name: pa.float64() for name in features} | {field.name: field.type for field in others}
         for block in self._blocks(source, partition):
-            try:
-                batch = self._batch(block, types)
-            except pa.ArrowInvalid:  # a line or a cell is wrong: they are looked at one by one
+            batch = self._batch(block, types)
+            if batch is None:
                 yield self._read_lines(block, features, others, partition.file)
             else:
                 values, reasons = matrix(batch, features)
@@ -88,8 +87,10 @@ class CsvFiles:
         """The columns, of the types that most of their first cells have: a few may be wrong."""
         lines = [line for line in block.decode(errors="replace").split("\n")[:TYPICAL_LINES] if line.strip("\r")]
         rows = [_cells(line, self.delimiter) for line in lines]
-        columns = [*zip(*(cells for cells in rows if len(cells) == len(names)), strict=True)] or [()] * len(names)
-        return pa.schema([(name, _type(cells)) for name, cells in zip(names, columns, strict=True)])
+        columns: list[tuple[str, ...]] = [*zip(*(cells for cells in rows if len(cells) == len(names)), strict=True)]
+        return pa.schema(
+            [(name, _type(cells)) for name, cells in zip(names, columns or [()] * len(names), strict=True)]
+        )
 
     def _blocks(self, source: AbstractFileSystem, partition: Partition) -> Iterator[bytes]:
         """The lines of a partition, without the header, a block at a time."""
@@ -103,13 +104,19 @@ class CsvFiles:
                 if block.strip():
                     yield block
 
-    def _batch(self, block: bytes, types: dict[str, pa.DataType]) -> pa.RecordBatch:
-        table = arrow_csv.read_csv(
-            pa.BufferReader(block),
-            arrow_csv.ReadOptions(column_names=self.names, use_threads=False, block_size=len(block)),
-            arrow_csv.ParseOptions(delimiter=self.delimiter),
-            arrow_csv.ConvertOptions(column_types=types),
-        )
+    def _batch(self, block: bytes, types: dict[str, pa.DataType]) -> pa.RecordBatch | None:
+        """The rows of a block, or None if anything is wrong with one: then they are to be looked at one by one."""
+        if _has_open_quotes(block):
+            return None
+        try:
+            table = arrow_csv.read_csv(
+                pa.BufferReader(block),
+                arrow_csv.ReadOptions(column_names=self.names, use_threads=False, block_size=len(block)),
+                arrow_csv.ParseOptions(delimiter=self.delimiter),
+                arrow_csv.ConvertOptions(column_types=types),
+            )
+        except pa.ArrowInvalid:
+            return None
         return table.combine_chunks().to_batches()[0]
 
     def _read_lines(self, block: bytes, features: tuple[str, ...], others: pa.Schema, file: str) -> Rows:
@@ -122,6 +129,10 @@ class CsvFiles:
         kept: list[dict[str, str]] = []
         reasons = {}
         for row, line in enumerate(lines):
+            if line.count('"') % 2:
+                kept.append({})
+                reasons[row] = "has a quote that does not end on its line"
+                continue
             cells = _cells(line, self.delimiter)
             known = dict(zip(self.names, cells, strict=True)) if len(cells) == len(self.names) else {}
             kept.append({name: known[name] for name in others.names} if known else {})
@@ -158,17 +169,28 @@ def _is_header(cells: Sequence[str], file: str) -> bool:
 def _type(cells: Sequence[str]) -> pa.DataType:
     filled = [cell for cell in cells if cell.strip()]
     numbers = [cell for cell in filled if _number(cell) is not None]
-    if cells and 2 * len(numbers) <= len(filled):
+    if not cells:
+        return pa.null()
+    if 2 * len(numbers) <= len(filled):
         return pa.string()
-    return pa.int64() if numbers and all(map(WHOLE_NUMBER.fullmatch, numbers)) else pa.float64()
+    return pa.int64() if all(map(WHOLE_NUMBER.fullmatch, numbers)) else pa.float64()
 
 
 def _number(cell: str) -> float | None:
     """The number that a cell is, NaN where it is empty, or None."""
     try:
-        return float(cell) if cell.strip() else np.nan
+        return float(cell if cell.isascii() and "_" not in cell else "none") if cell.strip() else np.nan
     except ValueError:
         return None
+
+
+def _has_open_quotes(block: bytes) -> bool:
+    """Whether a quote does not end on its line: where a block ends must not decide what becomes of that line."""
+    if b'"' not in block:
+        return False
+    characters = np.frombuffer(block, np.uint8)
+    within = np.logical_xor.accumulate(characters == ord('"'))
+    return bool(within[characters == ord("\n")].any() or within[-1])
 
 
 def _open(source: AbstractFileSystem, file: str) -> IO[bytes]:

@@ -72,9 +72,11 @@ class Job:
         features, others = rows.features, rows.others
         bad = bad_rows(features, rows.reasons)
         if bad and not outcome["bad"]:
-            outcome["first_bad"] = self._named(partition, outcome["rows"] + min(bad), bad[min(bad)])
+            row, reason = outcome["rows"] + min(bad), bad[min(bad)]
+            outcome["first_bad"] = row, reason
             if self.bad_rows == "error":
-                raise ScoringError(f"{outcome['first_bad']}; --bad-rows null or drop goes on without such rows")
+                named = self.named(partition, row, reason)
+                raise ScoringError(f"{named}; --bad-rows null or drop goes on without such rows")
         outcome["rows"] += len(features)
         outcome["bad"] += len(bad)
         is_bad = np.zeros(len(features), np.bool_)
@@ -88,7 +90,8 @@ class Job:
             predicted = {name: _without(column, is_bad) for name, column in predicted.items()}
         return [*others.columns, *predicted.values()]
 
-    def _named(self, partition: Partition, row: int, reason: str) -> str:
+    def named(self, partition: Partition, row: int, reason: str) -> str:
+        """A row, by where it is in its file, and what is wrong with it."""
         where = self.catalogue.form.position(self.catalogue.source, partition, row)
         return f"{partition.file}: {where} {reason}"
 

@@ -5,7 +5,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import TypedDict
 
 import pyarrow as pa
@@ -23,12 +23,15 @@ Write = Callable[[pa.Table], None]
 
 
 class Outcome(TypedDict):
-    """What became of a partition: its rows, those that were written and that were bad, and the first of the latter."""
+    """What became of a partition: its rows, those that were written and that were bad, and the first of the latter.
+
+    That is the row's number, and what is wrong with it.
+    """
 
     rows: int
     written: int
     bad: int
-    first_bad: str | None
+    first_bad: tuple[int, str] | None
     bad_rows: str
     bytes: int
 
@@ -54,7 +57,9 @@ class Output:
         """Makes the folders, or finds those of a run of the same plan. Raises ScoringError where that cannot be."""
         partial, noted = self._partial, f"{self._partial}/plan"
         under_way = self.target.exists(noted)
-        if self.target.exists(f"{self.path}/{SUCCESS}") or (self.target.exists(self.path) and not under_way):
+        is_local = isinstance(self.target, LocalFileSystem)
+        begun = under_way and not is_local  # to be given its name, file by file
+        if self.target.exists(f"{self.path}/{SUCCESS}") or (self.target.exists(self.path) and not begun):
             raise ScoringError(f"{self.path} is there already: name another folder, or remove it")
         if under_way and not resume:
             raise ScoringError(f"{partial} is of a run that did not end: go on with --resume, or remove it")
@@ -104,7 +109,7 @@ class Output:
         self.target.invalidate_cache()  # others have written there
         if isinstance(self.target, LocalFileSystem):  # at one stroke
             self.target.touch(f"{parts}/{SUCCESS}")
-            self.target.mv(parts, self.path)
+            Path(parts).rename(self.path)
         else:
             files = sorted(self.target.find(parts))
             self.target.copy(files, [f"{self.path}/{file.rpartition('/')[2]}" for file in files], on_error="raise")
@@ -137,4 +142,6 @@ def open_output(address: str, form: str) -> Output:
         target, path = url_to_fs(address)
     except (ImportError, OSError, ValueError) as error:
         raise ScoringError(f"{address} cannot be written: {error}") from error
+    if "/" not in path.strip("/") and not isinstance(target, LocalFileSystem):
+        raise ScoringError(f"{address} is all of a bucket: name a folder in it")
     return Output(target, path.rstrip("/"), form)

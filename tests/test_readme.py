@@ -29,7 +29,7 @@ RUN_ELSEWHERE = {
     "make image",
     "make catalogue ROWS=10000000 OUT=build/catalogue",
     "make score IN=build/catalogue OUT=build/scored",
-    ".venv/bin/python -m dask scheduler --scheduler-file build/scheduler.json",
+    ".venv/bin/python -m dask scheduler --host 127.0.0.1 --scheduler-file build/scheduler.json",
     ".venv/bin/python -m dask worker --scheduler-file build/scheduler.json --nthreads 1 --nworkers 2",
     ".venv/bin/python -m scoring build/catalogue build/scored-too --scheduler-file build/scheduler.json",
     ".venv/bin/python -m training --help",

@@ -151,6 +151,7 @@ def test_file_that_is_gone_on_the_worker_is_said(
         (copy / "03.parquet").unlink()
         return score(*arguments)
 
+    monkeypatch.setattr(dask, "PAUSES", (0, 0))
     monkeypatch.setattr("scoring.__main__.score", score_after_loss)
     assert main([str(copy), str(tmp_path / "scored"), "--workers", "1"]) == 2
     said = capsys.readouterr().err.splitlines()[-1]

@@ -37,6 +37,13 @@ def test_lists_named_features_are_the_features(kind: pa.DataType) -> None:
     assert choose(pa.schema([("features", kind), *floats(*FEATURES)]), None) == ("features",)
 
 
+@pytest.mark.parametrize("columns", [68, 70])
+def test_columns_without_names_are_the_features(columns: int) -> None:
+    """As in the published data, which has the place behind them."""
+    names = [str(number) for number in range(1, columns + 1)]
+    assert choose(floats(*names), None) == tuple(names[:68])
+
+
 def test_features_may_be_named() -> None:
     schema = pa.schema([("id", pa.string()), *floats("a", *FEATURES, "b"), ("lists", pa.list_(pa.float32()))])
     assert choose(schema, "feature_1:feature_68") == FEATURES
@@ -47,11 +54,28 @@ def test_features_may_be_named() -> None:
 @pytest.mark.parametrize(
     ("schema", "asked", "message"),
     [
-        (floats(*FEATURES, "other"), None, "69 hold fractions and 0 whole numbers, and neither are 68; name those of"),
-        (floats(*FEATURES, "a", "b"), None, "70 hold fractions"),
+        (
+            floats(*FEATURES, "other"),
+            None,
+            "69 columns hold fractions and 0 whole numbers, and neither are 68; name those of",
+        ),
+        (floats(*FEATURES, "a", "b"), None, "70 columns hold fractions"),
         (floats(*FEATURES[1:]), None, "feature_2, feature_3, feature_4, feature_5, feature_6, feature_7, feature_8, f"),
-        (pa.schema([("features", pa.list_(pa.string()))]), None, "0 hold fractions"),
-        (pa.schema([("id", pa.int64()), *floats(*FEATURES[1:])]), None, "67 hold fractions and 1 whole numbers"),
+        (pa.schema([("features", pa.list_(pa.string()))]), None, "0 columns hold fractions"),
+        (
+            pa.schema([("id", pa.int64()), *floats(*FEATURES[1:])]),
+            None,
+            "67 columns hold fractions and 1 whole numbers",
+        ),
+        (floats("lat", "lon", *FEATURES[:66]), None, "68 columns hold fractions"),
+        (pa.schema([("vector", pa.list_(pa.float64()))]), None, "with --columns, as --columns vector (the columns"),
+        (floats(*sorted(FEATURES)), None, "are not numbered one after the other"),
+        (
+            floats(*FEATURES[1:], "score"),
+            None,
+            "feature_2, feature_3, feature_4, feature_5, feature_6, feature_7, featu",
+        ),
+        (floats(*FEATURES), ",".join([*FEATURES[:67], FEATURES[0]]), "names a column twice"),
         (floats(*FEATURES), "feature_1:feature_67", "names 67 columns"),
         (floats(*FEATURES), "feature_1,feature_2", "names 2 columns"),
         (floats(*FEATURES), "feature_0", "there is no column 'feature_0': the columns are feature_1, feature_2"),

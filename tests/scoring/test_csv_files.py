@@ -91,7 +91,7 @@ def test_header_that_cannot_be_told_is_asked_for(tmp_path: Path, score: Score, f
     (tmp_path / "made.csv").write_text("\n".join([names, *lines_of(features)]))
     with pytest.raises(ScoringError, match="--header"):
         score(tmp_path / "made.csv")
-    assert len(score(tmp_path / "made.csv", header="present")[0]) == 300
+    assert len(score(tmp_path / "made.csv", header="present", columns="1:feature_68")[0]) == 300
 
 
 @pytest.mark.parametrize(("name", "delimiter"), [("made.csv", ";"), ("made.tsv", None)])
@@ -106,8 +106,8 @@ def test_cells_may_be_parted_otherwise(
 def test_published_data_go_in_as_they_are(
     score: Score, bundle: ModelBundle, dataset: Dataset, data_file: Path, tmp_path: Path
 ) -> None:
-    (tmp_path / "published.csv").symlink_to(data_file)
-    scored, _ = score(tmp_path / "published.csv", columns="1:68")
+    (tmp_path / "published.txt").symlink_to(data_file)
+    scored, _ = score(tmp_path / "published.txt")
     assert_predicted(scored, bundle, dataset.features.astype(np.float64))
     assert [float(cell) for cell in scored["69"].to_pylist()] == dataset.latitude.tolist()
 
@@ -132,7 +132,9 @@ BAD_CELLS = [
     ("1e400", "has inf as feature 2, which must lie between -1000 and 1000"),
     ("2000", "has 2000 as feature 2, which must lie between -1000 and 1000"),
     ("1,1", "has 70 columns, and not 69"),
-    ('"1', "has 3 columns, and not 69"),
+    ('"1', "has a quote that does not end on its line"),
+    ("1_0", "has '1_0' as feature 2, which is no number"),
+    ("１", "has '１' as feature 2, which is no number"),
 ]
 
 
@@ -163,9 +165,56 @@ def test_bad_line_is_named_nulled_or_dropped(
     nulled, _ = score(path, output="nulled", bad_rows="null", parts=GENRE)
     assert len(nulled) == 300
     assert nulled["genre"].to_pylist().index(None) == row
-    assert nulled["id"][row].as_py() == (None if "columns" in reason else f"{row:05}")
+    assert nulled["id"][row].as_py() == (None if "columns" in reason or "quote" in reason else f"{row:05}")
     keep = np.arange(300) != row
     assert_predicted(nulled.filter(keep), bundle, rest, GENRE)
+
+
+@pytest.mark.parametrize("block", [2_000, 5_000, 5_100, 10**6])
+def test_line_end_within_quotes_is_a_bad_row_wherever_blocks_end(
+    tmp_path: Path, score: Score, features: Floats, monkeypatch: pytest.MonkeyPatch, block: int
+) -> None:
+    monkeypatch.setattr(csv_files, "BLOCK_BYTES", block)
+    lines = [
+        f'"first\nsecond",{line.partition(",")[2]}' if row % 7 == 0 else line
+        for row, line in enumerate(lines_of(features[:50]))
+    ]
+    (tmp_path / "made.csv").write_text("\n".join([HEADER, *lines]))
+    with pytest.raises(ScoringError, match="line 2 has a quote that does not end on its line"):
+        score(tmp_path / "made.csv")
+    scored, (outcome,) = score(tmp_path / "made.csv", output="dropped", bad_rows="drop", parts=GENRE)
+    assert scored["id"].to_pylist() == [f"{row:05}" for row in range(50) if row % 7]
+    assert outcome["bad"] == 16  # both halves of eight
+
+
+def test_lines_that_end_as_on_old_machines_are_an_error(tmp_path: Path, score: Score, features: Floats) -> None:
+    (tmp_path / "made.csv").write_bytes("\r".join([HEADER, *lines_of(features)]).encode())
+    with pytest.raises(ScoringError, match=r"made\.csv cannot be read: new-line character"):
+        score(tmp_path / "made.csv")
+
+
+def test_file_that_is_not_compressed_is_an_error(tmp_path: Path, score: Score) -> None:
+    (tmp_path / "made.csv.gz").write_text(HEADER)
+    with pytest.raises(ScoringError, match=r"made\.csv\.gz cannot be read"):
+        score(tmp_path / "made.csv.gz")
+
+
+def test_feature_of_whole_numbers_makes_no_room_for_another_column(
+    tmp_path: Path, score: Score, features: Floats
+) -> None:
+    lines = [line.split(",") for line in lines_of(features)]
+    text = [",".join([row[0], "0", *row[2:], "0.5"]) for row in lines]
+    (tmp_path / "made.csv").write_text("\n".join([HEADER + ",score", *text]))
+    with pytest.raises(ScoringError, match="--columns"):
+        score(tmp_path / "made.csv")
+    assert len(score(tmp_path / "made.csv", columns="feature_1:feature_68")[0]) == 300
+
+
+def test_file_without_lines_tells_nothing_of_the_others(tmp_path: Path, score: Score, features: Floats) -> None:
+    (tmp_path / "made").mkdir()
+    (tmp_path / "made" / "0.csv").write_text(HEADER)
+    (tmp_path / "made" / "1.csv").write_text("\n".join([HEADER, *lines_of(features)]))
+    assert len(score(tmp_path / "made")[0]) == 300
 
 
 def test_other_encodings_are_an_error(tmp_path: Path, score: Score, features: Floats) -> None:

@@ -32,6 +32,14 @@ def test_rows_come_out_in_their_order(
     assert_predicted(scored, bundle, features.astype(np.float32))
 
 
+def test_published_columns_are_taken(tmp_path: Path, score: Score, bundle: ModelBundle) -> None:
+    features = made_features(20)
+    np.save(tmp_path / "made.npy", np.hstack([features, np.ones((20, 2), np.float32)]))
+    scored, _ = score(tmp_path / "made.npy")
+    assert scored.schema.names[:2] == ["69", "70"]
+    assert_predicted(scored, bundle, features)
+
+
 def test_whole_numbers_are_taken(tmp_path: Path, score: Score, bundle: ModelBundle) -> None:
     features = made_features(20).round().astype(np.int64)
     np.save(tmp_path / "made.npy", features)

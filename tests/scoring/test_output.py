@@ -70,6 +70,17 @@ def test_what_is_there_is_not_written_over(output: Output, tmp_path: Path) -> No
     assert files(tmp_path) == []
 
 
+def test_what_has_come_meanwhile_is_not_written_into(output: Output, tmp_path: Path) -> None:
+    output.begin("plan", resume=False)
+    write(output, 0)
+    (tmp_path / "scored").mkdir()
+    (tmp_path / "scored" / "other").touch()
+    with pytest.raises(OSError, match="not empty"):
+        output.finish()
+    with pytest.raises(ScoringError, match="scored is there already"):
+        output.begin("plan", resume=True)
+
+
 def test_run_that_did_not_end_is_gone_on_with_if_wished(output: Output) -> None:
     output.begin("plan", resume=True)  # which may be the first
     write(output, 1)
@@ -107,6 +118,11 @@ def test_other_choice_for_bad_rows_asks_for_those_again_that_have_some(output: O
     assert 0 in output.whole("drop")
     assert 1 not in output.whole("drop")
     assert 1 in output.whole("null")
+
+
+def test_whole_bucket_is_an_error() -> None:
+    with pytest.raises(ScoringError, match="s3://music is all of a bucket"):
+        open_output("s3://music", "parquet")
 
 
 def test_unknown_address_is_an_error() -> None:
