@@ -24,7 +24,7 @@ catalogue: .venv/scoring.installed
 
 score: .venv/scoring.installed
 	@test -n "$(IN)" -a -n "$(OUT)" || { echo "Say what to score and where to: make score IN=catalogue OUT=scored" >&2; exit 1; }
-	$(BIN)/python -m scoring $(IN) $(OUT) $(OPTIONS)
+	$(BIN)/python -m scoring "$(IN)" "$(OUT)" $(OPTIONS)
 
 test: .venv/dev.installed
 	$(BIN)/pytest

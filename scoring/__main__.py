@@ -81,7 +81,11 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--format", choices=("parquet", "csv"), default="parquet", help="to write (default: %(default)s)"
     )
-    parser.add_argument("--delimiter", type=_character, help="between the cells of a CSV (default: comma; tab in .tsv)")
+    parser.add_argument(
+        "--delimiter",
+        type=_character,
+        help="between the cells of a CSV (default: comma, semicolon or tab, as it looks)",
+    )
     parser.add_argument(
         "--header",
         choices=("auto", "present", "absent"),
@@ -122,10 +126,10 @@ def run(options: argparse.Namespace) -> dict[str, object]:
     job.schema(bundle)
     with explained(options.output):
         output.begin(job.plan(bundle), resume=options.resume)
-    announce(catalogue)
+    announce(catalogue, options.scheduler or options.scheduler_file)
 
-    outcomes = output.whole(options.bad_rows) if options.resume else {}
-    resumed = len(outcomes)
+    resumed = output.whole(options.bad_rows) if options.resume else {}
+    outcomes = dict(resumed)
     left = [index for index in range(len(catalogue.partitions)) if index not in outcomes]
     with Progress(sum(catalogue.partitions[index].size for index in left)) as progress, ExitStack() as stack:
         if left:
@@ -150,18 +154,24 @@ def explained(output: str) -> Iterator[None]:
         raise ScoringError(f"{output} cannot be written: {error.strerror or error}") from error
 
 
-def announce(catalogue: Catalogue) -> None:
-    """Says how the input was understood."""
+def announce(catalogue: Catalogue, scheduler: str | None) -> None:
+    """Says how the input was understood, and who is waited for."""
     files = {partition.file for partition in catalogue.partitions}
     features = f"'{catalogue.features[0]}'"
     if len(catalogue.features) > 1:
         features += f" to '{catalogue.features[-1]}'"
     others = ", ".join(catalogue.others.names) or "nothing"
     print(f"Files: {len(files)}. Features: {features}. Passed through: {others}.", file=sys.stderr)
+    if scheduler:
+        print(f"Scheduler: {scheduler}.", file=sys.stderr)
 
 
 def summarize(
-    options: argparse.Namespace, version: str, outcomes: dict[int, Outcome], resumed: int, seconds: float
+    options: argparse.Namespace,
+    version: str,
+    outcomes: dict[int, Outcome],
+    resumed: dict[int, Outcome],
+    seconds: float,
 ) -> dict[str, object]:
     """What was done."""
     done = [outcomes[index] for index in sorted(outcomes)]
@@ -174,9 +184,9 @@ def summarize(
         "rows_written": written,
         "bad_rows": bad,
         "partitions": len(done),
-        "partitions_resumed": resumed,
+        "partitions_resumed": len(resumed),
         "seconds": round(seconds, 3),
-        "rows_per_second": round(rows / seconds, 1),
+        "rows_per_second": round((rows - sum(outcome["rows"] for outcome in resumed.values())) / seconds, 1),
     }
 
 

@@ -1,6 +1,5 @@
 """A catalogue: its files, their columns, and the partitions in which it is scored."""
 
-import csv
 import hashlib
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +15,7 @@ from fsspec.utils import infer_compression
 
 from scoring.columns import choose
 from scoring.csv_files import csv_files
-from scoring.errors import ScoringError
+from scoring.errors import UNREADABLE, ScoringError
 from scoring.files import Form, Partition, find
 from scoring.npy_files import NpyFiles
 from scoring.parquet_files import ParquetFiles
@@ -56,7 +55,9 @@ def open_catalogue(address: str, columns: str | None, delimiter: str | None, hea
     others = [field if form.typed else field.with_type(pa.string()) for field in schema if field.name not in features]
     partitions = tuple(partition for _, parts in described for partition in parts)
     root = url_to_fs(address)[1].rstrip("/")
-    return Catalogue(source, root, form, features, pa.schema(others), partitions, _stamp(map(source.ukey, files)))
+    return Catalogue(
+        source, root, form, features, pa.schema(others), partitions, _stamp(str(source.info(file)) for file in files)
+    )
 
 
 def _form(source: AbstractFileSystem, files: list[str], delimiter: str | None, header: str) -> Form:
@@ -66,7 +67,7 @@ def _form(source: AbstractFileSystem, files: list[str], delimiter: str | None, h
     (form,) = {FORMS.get(suffix) for suffix in forms}
     if form == "CSV":
         with _explained(files[0]):
-            return csv_files(source, files[0], delimiter or ("\t" if ".tsv" in forms else ","), header)
+            return csv_files(source, files[0], delimiter, header)
     if form is None:
         raise ScoringError(f"{files[0]} is of no form that is read: name it .parquet, .csv, .tsv, .txt or .npy")
     return ParquetFiles() if form == "Parquet" else NpyFiles()
@@ -86,12 +87,12 @@ def _describe(source: AbstractFileSystem, form: Form, file: str) -> tuple[pa.Sch
 def _explained(file: str) -> Iterator[None]:
     try:
         yield
-    except (OSError, ValueError, EOFError, csv.Error, pa.ArrowException) as error:
+    except UNREADABLE as error:
         raise ScoringError(f"{file} cannot be read: {error}") from error
 
 
-def _stamp(keys: Iterable[str]) -> str:
+def _stamp(descriptions: Iterable[str]) -> str:
     digest = hashlib.sha256()
-    for key in keys:
-        digest.update(key.encode())
+    for description in descriptions:
+        digest.update(description.encode())
     return digest.hexdigest()

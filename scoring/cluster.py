@@ -19,7 +19,7 @@ from distributed.worker import Worker
 
 import scoring
 from models.archive import parse_bundle
-from scoring.errors import ScoringError
+from scoring.errors import UNREADABLE, ScoringError
 from scoring.job import Job
 from scoring.output import Outcome
 
@@ -58,7 +58,7 @@ class Scorer(WorkerPlugin):
                 return self._job.score(self._bundle, index)
             except ScoringError as error:
                 return str(error)
-            except (OSError, ValueError, pa.ArrowException) as error:
+            except UNREADABLE as error:
                 failure = f"{self._job.catalogue.partitions[index].file}: {error}"
                 time.sleep(pause)
         return f"{failure}; --resume goes on with what is not done yet"

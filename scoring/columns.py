@@ -51,6 +51,8 @@ def _asked(schema: pa.Schema, asked: str) -> tuple[str, ...]:
 def _found(schema: pa.Schema) -> tuple[str, ...]:
     if LIST_COLUMN in schema.names and _is_list(schema.field(LIST_COLUMN).type):
         return (LIST_COLUMN,)
+    if all(pa.types.is_null(kind) for kind in schema.types):
+        raise ScoringError("there is no row to tell the features by: name them with --columns")
     fractions = [field.name for field in schema if pa.types.is_floating(field.type)]
     integers = [field.name for field in schema if pa.types.is_integer(field.type)]
     for names in (fractions, integers):  # but no mixture, which might be 67 features and an id

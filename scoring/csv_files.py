@@ -19,6 +19,7 @@ from scoring.files import Partition, Rows
 
 BLOCK_BYTES = 2**25  # are read at a time: some 60,000 rows
 PARTITION_BYTES = 4 * BLOCK_BYTES
+DELIMITERS = ",;\t"
 HEAD_BYTES = 2**20
 TYPICAL_LINES = 1000  # tell which columns hold numbers
 WHOLE_NUMBER = re.compile(r"\s*[+-]?\d+\s*", re.ASCII)
@@ -144,15 +145,18 @@ class CsvFiles:
                 reasons[row] = f"has {known[features[feature]]!r} as feature {feature + 1}, which is no number"
             else:
                 values[row] = numbers
-        return Rows(values, pa.Table.from_pylist(kept, others).combine_chunks().to_batches()[0], reasons)
+        columns = [pa.array([cells.get(field.name) for cells in kept], field.type) for field in others]
+        return Rows(values, pa.record_batch(columns, schema=others), reasons)
 
 
-def csv_files(source: AbstractFileSystem, file: str, delimiter: str, header: str) -> CsvFiles:
+def csv_files(source: AbstractFileSystem, file: str, delimiter: str | None, header: str) -> CsvFiles:
     """How such a file is to be read, with a `header` that is present, absent, or to be told (auto).
 
-    Raises ScoringError where it cannot be told.
+    A delimiter that is not given is the commonest of the first line. Raises ScoringError where a header cannot be told.
     """
-    cells = _first_cells(_head(source, file), delimiter)
+    head = _head(source, file)
+    delimiter = delimiter or max(DELIMITERS, key=head.partition(b"\n")[0].decode(errors="replace").count)
+    cells = _first_cells(head, delimiter)
     has_header = _is_header(cells, file) if header == "auto" else header == "present"
     return CsvFiles(delimiter, tuple(cells if has_header else map(str, range(1, len(cells) + 1))), has_header)
 
@@ -202,7 +206,7 @@ def _head(source: AbstractFileSystem, file: str) -> bytes:
     """The first lines of a file."""
     with _open(source, file) as opened:
         block = opened.read(HEAD_BYTES).removeprefix(BYTE_ORDER_MARK)
-    return block[: block.rfind(b"\n") + 1] or block
+    return block if len(block) < HEAD_BYTES else block[: block.rfind(b"\n") + 1] or block
 
 
 def _first_cells(block: bytes, delimiter: str) -> list[str]:

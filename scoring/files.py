@@ -1,5 +1,6 @@
 """The files of a catalogue, wherever fsspec finds them, and what each form of them can do."""
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import IO, ClassVar, NamedTuple, Protocol
 
@@ -11,6 +12,7 @@ from fsspec.implementations.local import LocalFileSystem
 from models.features import Floats
 from scoring.errors import ScoringError
 
+GLOB = re.compile(r"[*?\[]")
 BATCH_ROWS = 65_536  # are read, predicted and written at a time: of all columns some 100 MB
 PARTITION_ROWS = 4 * BATCH_ROWS  # are the least of a task and of a file that it writes, where they can be told
 
@@ -59,12 +61,12 @@ def find(address: str) -> tuple[AbstractFileSystem, list[str]]:
     """
     try:
         source, path = url_to_fs(address)
-        if any(mark in path for mark in "*?["):
-            files = [file for file in source.glob(path) if source.isfile(file)]
-        elif source.isdir(path):
+        if source.isdir(path):
             files = [file for file in source.find(path) if not _is_hidden(file.removeprefix(path))]
+        elif source.exists(path):
+            files = [path]
         else:
-            files = [path] if source.exists(path) else []
+            files = [file for file in source.glob(path) if source.isfile(file)] if GLOB.search(path) else []
     except (ImportError, OSError, ValueError) as error:
         raise ScoringError(f"{address} cannot be read: {error}") from error
     if not files:

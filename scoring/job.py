@@ -82,7 +82,8 @@ class Job:
         is_bad = np.zeros(len(features), np.bool_)
         is_bad[[*bad]] = True
         if bad and self.bad_rows == "drop":
-            features, others = features[~is_bad], others.filter(pa.array(~is_bad))
+            features = features[~is_bad]
+            others = others.filter(pa.array(~is_bad)) if others.num_columns else others
             is_bad = is_bad[~is_bad]
         features[is_bad] = 0
         predicted = predict(bundle, features, self.parts)

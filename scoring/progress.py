@@ -4,7 +4,7 @@ from types import TracebackType
 from typing import Self
 
 from rich.console import Console
-from rich.progress import BarColumn, ProgressColumn, Task, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, ProgressColumn, Task, TaskProgressColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 from rich.text import Text
 
@@ -13,7 +13,7 @@ class Progress:
     """A bar of the shares of a whole, with the rows done and their number a second."""
 
     def __init__(self, whole: int) -> None:
-        columns = (TextColumn("Scoring"), BarColumn(), TaskProgressColumn(), _Rows(), TimeRemainingColumn())
+        columns = (BarColumn(20), TaskProgressColumn(), _Rows(), TimeRemainingColumn())
         console = Console(stderr=True)
         self._bar = Bar(*columns, console=console, disable=not console.is_terminal)
         self._task = self._bar.add_task("", total=max(whole, 1), rows=0)
@@ -36,5 +36,5 @@ class _Rows(ProgressColumn):
     def render(self, task: Task) -> Text:
         """The rows, and those a second."""
         rows, seconds = task.fields["rows"], task.elapsed
-        rate = f", {rows / seconds:,.0f} a second" if rows and seconds else ""
+        rate = f", {rows / seconds:,.0f}/s" if rows and seconds else ""
         return Text(f"{rows:,} rows{rate}")

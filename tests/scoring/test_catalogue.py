@@ -44,6 +44,11 @@ def test_glob_stands_for_some(folder: Path) -> None:
     assert opened(folder / "**" / "a.parquet") == [str(folder / "d" / "a.parquet")]
 
 
+def test_name_may_have_the_marks_of_a_glob(folder: Path) -> None:
+    (folder / "b.parquet").rename(folder / "b[1].parquet")
+    assert opened(folder / "b[1].parquet") == [str(folder / "b[1].parquet")]
+
+
 def test_relative_address_is_of_this_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
     assert opened("b.parquet") == [str(folder / "b.parquet")]

@@ -94,12 +94,14 @@ def test_header_that_cannot_be_told_is_asked_for(tmp_path: Path, score: Score, f
     assert len(score(tmp_path / "made.csv", header="present", columns="1:feature_68")[0]) == 300
 
 
-@pytest.mark.parametrize(("name", "delimiter"), [("made.csv", ";"), ("made.tsv", None)])
+@pytest.mark.parametrize(
+    ("name", "delimiter"), [("made.csv", "|"), ("made.csv", None), ("made.tsv", None)], ids=["told", "semicolon", "tab"]
+)
 def test_cells_may_be_parted_otherwise(
     tmp_path: Path, score: Score, bundle: ModelBundle, features: Floats, name: str, delimiter: str | None
 ) -> None:
     text = "\n".join([HEADER, *lines_of(features)])
-    (tmp_path / name).write_text(text.replace(",", delimiter or "\t"))
+    (tmp_path / name).write_text(text.replace(",", delimiter or {"made.csv": ";", "made.tsv": "\t"}[name]))
     assert_predicted(score(tmp_path / name, delimiter=delimiter)[0], bundle, features)
 
 
@@ -225,8 +227,29 @@ def test_other_encodings_are_an_error(tmp_path: Path, score: Score, features: Fl
         score(tmp_path / "made.csv")
 
 
+def test_single_line_without_an_end_is_a_row(tmp_path: Path, score: Score, features: Floats) -> None:
+    (tmp_path / "made.csv").write_text("\n".join([HEADER, *lines_of(features[:1])]))
+    assert len(score(tmp_path / "made.csv")[0]) == 1
+
+
+def test_byte_order_mark_is_no_part_of_the_first_cell(tmp_path: Path, score: Score, features: Floats) -> None:
+    text = "\n".join([*lines_of(features[:3], ids=False), "oops"])
+    (tmp_path / "made.csv").write_bytes(b"\xef\xbb\xbf" + text.encode())
+    scored, (outcome,) = score(tmp_path / "made.csv", bad_rows="drop")
+    assert (len(scored), outcome["first_bad"]) == (3, (3, "has 1 columns, and not 68"))
+
+
+def test_archive_that_was_cut_is_an_error(tmp_path: Path, score: Score, features: Floats) -> None:
+    content = gzip.compress("\n".join([HEADER, *lines_of(features)]).encode())
+    (tmp_path / "made.csv.gz").write_bytes(content[:-100])
+    with pytest.raises(ScoringError, match=r"made\.csv\.gz cannot be read"):
+        score(tmp_path / "made.csv.gz")
+
+
 @pytest.mark.parametrize("text", [HEADER, HEADER + "\n", HEADER + "\n\n"])
 def test_header_alone_gives_no_rows(tmp_path: Path, score: Score, text: str) -> None:
     (tmp_path / "made.csv").write_text(text)
+    with pytest.raises(ScoringError, match="there is no row to tell the features by"):
+        score(tmp_path / "made.csv", output="guessed")
     scored, _ = score(tmp_path / "made.csv", columns="feature_1:feature_68")
     assert len(scored) == 0

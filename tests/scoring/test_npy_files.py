@@ -63,6 +63,7 @@ def test_bad_row_is_named_by_its_number(tmp_path: Path, score: Score, monkeypatc
     np.save(tmp_path / "made.npy", features)
     with pytest.raises(ScoringError, match="row 77, counted from 0, has inf as feature 1"):
         score(tmp_path / "made.npy")
+    assert len(score(tmp_path / "made.npy", output="dropped", bad_rows="drop")[0]) == 99
 
 
 @pytest.mark.parametrize(
