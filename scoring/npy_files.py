@@ -86,5 +86,5 @@ def _numbers(opened: IO[bytes], head: Matrix, first: int, count: int) -> NDArray
     opened.seek(head.begin + first * head.dtype.itemsize)
     content = opened.read(count * head.dtype.itemsize)
     if len(content) < count * head.dtype.itemsize:
-        raise ScoringError("an .npy file ends before the rows that its head promises: it was not written whole")
+        raise EOFError("it ends before the rows that its head promises: it was not written whole")
     return np.frombuffer(content, head.dtype).astype(head.dtype.newbyteorder("="), copy=False)

@@ -35,6 +35,11 @@ def made_table(features: Floats) -> pa.Table:
     return pa.table({"id": [f"piece {row:07}" for row in range(len(features))], **columns})
 
 
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every file of a folder, by its name."""
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
 def written(folder: Path) -> pa.Table:
     """The whole of what was written, in its order."""
     assert (folder / "_SUCCESS").exists()

@@ -24,6 +24,7 @@ from tests.conftest import ROOT, free_port
 from tests.scoring.clusters import Cluster, dask_cluster, dask_process, dask_scheduler, wait_for_outcomes
 from tests.scoring.conftest import (
     assert_predicted,
+    contents,
     made_features,
     made_table,
     refused,
@@ -52,10 +53,6 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
     (tmp_path / "cluster").mkdir()
     with dask_cluster(tmp_path / "cluster", workers=2) as cluster:
         yield cluster
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
 def test_worker_that_is_killed_changes_nothing(

@@ -117,3 +117,29 @@ def test_csv_has_no_lists(tmp_path: Path, features: Floats, bundle: ModelBundle)
     catalogue = open_catalogue(str(tmp_path / "made.parquet"), None, None, "auto")
     with pytest.raises(ScoringError, match="CSV cannot hold column 'tags'"):
         Job(catalogue, open_output(str(tmp_path / "scored"), "csv"), PARTS, "error", "").schema(bundle)
+
+
+def test_plan_is_another_one_for_another_run(
+    tmp_path: Path, features: Floats, bundle: ModelBundle, other_bundle: ModelBundle
+) -> None:
+    """So that what one run left is not taken over by one of another kind."""
+    table = made_table(features).append_column("feature_0", pa.array(features[:, 0]))
+    pq.write_table(table, tmp_path / "made.parquet")
+
+    def plan(columns: str, form: str, bundle: ModelBundle, parts: tuple[str, ...], bad_rows: str, prefix: str) -> str:
+        catalogue = open_catalogue(str(tmp_path / "made.parquet"), columns, None, "auto")
+        return Job(catalogue, open_output(str(tmp_path), form), parts, bad_rows, prefix).plan(bundle)
+
+    usual = ("feature_1:feature_68", "parquet", bundle, PARTS, "error", "")
+    others = (
+        ("feature_2:feature_0", "parquet", bundle, PARTS, "error", ""),
+        ("feature_1:feature_68", "csv", bundle, PARTS, "error", ""),
+        ("feature_1:feature_68", "parquet", other_bundle, PARTS, "error", ""),
+        ("feature_1:feature_68", "parquet", bundle, ("genre",), "error", ""),
+        ("feature_1:feature_68", "parquet", bundle, PARTS, "error", "predicted_"),
+    )
+    assert len({plan(*each) for each in (usual, usual, *others)}) == 1 + len(others)
+    assert plan(*usual[:4], "drop", "") == plan(*usual)  # what has no bad row is the same
+    before = plan(*usual)
+    pq.write_table(table.slice(0, 9), tmp_path / "made.parquet")
+    assert plan(*usual) != before

@@ -18,6 +18,7 @@ from tests.conftest import ROOT
 from tests.scoring.clusters import wait_for_outcomes
 from tests.scoring.conftest import (
     assert_predicted,
+    contents,
     made_features,
     made_table,
     refused,
@@ -47,10 +48,6 @@ def scored(catalogue: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[st
     run = run_scoring(catalogue, output)
     assert run.returncode == 0, run.stderr
     return contents(output)
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
 def test_command_scores_and_sums_up(
