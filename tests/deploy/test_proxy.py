@@ -5,13 +5,14 @@ import os
 import re
 import shutil
 import signal
+import socket
 import ssl
 import subprocess
 import time
 import uuid
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import httpx
@@ -60,7 +61,7 @@ class Deployment:
 
     def rollout(self, image: str, **environment: str) -> int:
         """Has all replicas replaced, by the README's command; with what status that ended."""
-        command = ROLLOUT.replace("music-origin", image).split()
+        command = [*ROLLOUT.replace("music-origin", image).split(), "--pull=never"]
         return subprocess.run(command, cwd=ROOT, env={**self.environment, **environment}).returncode
 
     def container(self, port: str) -> str:
@@ -231,14 +232,24 @@ def test_replacing_the_replicas_fails_no_request(
     )
 
 
-def test_image_that_does_not_get_ready_changes_nothing(
-    deployment: Deployment, asks: list[Ask], other_images: list[str], record: Record
+@pytest.mark.parametrize("why", ["unsound", "missing", "port busy", "beside one not started", "beside one not ready"])
+def test_rollout_that_fails_changes_nothing(
+    deployment: Deployment, asks: list[Ask], other_images: list[str], why: str, record: Record
 ) -> None:
     before = deployment.replicas()
-    with deployment.load(asks) as load:
-        status = deployment.rollout(other_images[1], PATIENCE="1")
+    [free] = {*deployment.ports} - {*before}
+    named = ["--name", deployment.container(free)]
+    image = {"missing": f"{IMAGE}-missing", "port busy": IMAGE}.get(why, other_images[1])
+    with ExitStack() as exits, deployment.load(asks) as load:
+        if why == "port busy":
+            exits.enter_context(socket.create_server(("127.0.0.1", int(free))))
+        elif why == "beside one not started":
+            run(deployment.engine, "create", *named, IMAGE)
+        elif why == "beside one not ready":
+            run(deployment.engine, "run", "--detach", "--stop-signal=KILL", *named, IMAGE, "sleep", "infinity")
+        status = deployment.rollout(image, PATIENCE="1")
     record(
-        "rollout of an image whose bundle is not sound, under load by HTTPS",
+        f"rollout that fails ({why}), under load by HTTPS",
         f"status {status}, {shown(load.tally)}",
         "status 1, all right, the replicas still there",
         status == 1 and is_clean(load.tally) and deployment.replicas() == before,
