@@ -107,6 +107,12 @@ class Metrics:
         )
         for outcome in OUTCOMES:
             self._reloads.labels(outcome)  # from zero on, or Prometheus would miss the first
+        self._reload_refused = Gauge(
+            "music_origin_reload_refused",
+            "Whether the bundle that was last to be loaded was refused: 1, until one is found sound.",
+            registry=self._registry,
+            multiprocess_mode="livemax",
+        )
         self._served: Gauge | None = None
         self._most_genres = 0  # of any bundle so far
         self.serve(bundle)
@@ -132,6 +138,11 @@ class Metrics:
     def count_reload(self, outcome: str) -> None:
         """Counts a bundle that was loaded anew: `done`, or `refused`."""
         self._reloads.labels(outcome).inc()
+        self._reload_refused.set(outcome == "refused")
+
+    def find_unchanged(self) -> None:
+        """Says that the bundle that was to be loaded is the one that answers, and so a sound one."""
+        self._reload_refused.set(0)
 
     def start_request(self) -> None:
         """Counts a request as in flight."""

@@ -94,6 +94,7 @@ class Reloading:
             try:
                 models = await asyncio.to_thread(load_models, self._path)
                 if models.bundle.version == version:
+                    metrics.find_unchanged()
                     LOG.info("Model version %s answers already.", version)
                     continue
                 swap(models)

@@ -14,7 +14,7 @@ from tests.conftest import Require
 from tests.deploy.manifests import DEPLOY, KUBERNETES, container_of, load
 from training.dataset import Dataset
 
-PROMETHEUS = DEPLOY / "prometheus"
+PROMETHEUS, PROXY = DEPLOY / "prometheus", DEPLOY / "proxy"
 RULES = PROMETHEUS / "rules.yml"
 TESTS = [Path(__file__).with_name(name) for name in ("rules_test.yml", "rules_days_test.yml")]
 ALERTS = {rule["alert"]: rule for group in load(RULES)["groups"] for rule in group["rules"] if "alert" in rule}
@@ -33,6 +33,20 @@ def promtool(require: Require) -> str:
 def test_rules_and_scrape_example_are_sound(promtool: str) -> None:
     subprocess.run([promtool, "check", "rules", RULES], check=True)
     subprocess.run([promtool, "check", "config", PROMETHEUS / "prometheus.yml"], check=True)
+
+
+def test_scrape_example_of_the_proxy_is_sound(promtool: str, tmp_path: Path) -> None:
+    (example,) = re.findall(r"```yaml\n(.*?)```", (PROXY / "README.md").read_text(), re.DOTALL)
+    (tmp_path / "prometheus.yml").write_text(example)
+    subprocess.run([promtool, "check", "config", tmp_path / "prometheus.yml"], check=True)
+    replicas, proxy = load(tmp_path / "prometheus.yml")["scrape_configs"]
+    (ports,) = re.findall(r"PORTS:-([\d ]+)", (PROXY / "rollout").read_text())
+    (metrics,) = re.findall(r"METRICS \S+:(\d+)", (PROXY / "haproxy.cfg").read_text())
+    assert replicas["static_configs"] == [
+        {"targets": [f"localhost:{port}" for port in ports.split()], "labels": {"behind": "proxy"}}
+    ]
+    assert proxy["static_configs"] == [{"targets": [f"localhost:{metrics}"]}]
+    assert f'up{{job="{replicas["job_name"]}", behind="proxy"}}' in ALERTS["MusicOriginReplicaDown"]["expr"]
 
 
 @pytest.mark.parametrize("path", TESTS, ids=lambda path: path.stem)

@@ -35,6 +35,10 @@ def reloads(server: Server, outcome: str) -> float:
     return sum(float(line.removeprefix(start)) for line in lines if line.startswith(start))
 
 
+def is_refused(server: Server) -> bool:
+    return "\nmusic_origin_reload_refused 1.0\n" in server.client.get("/metrics").text
+
+
 def wait_until(condition: Callable[[], bool]) -> None:
     while not condition():
         time.sleep(0.01)
@@ -85,6 +89,21 @@ def test_bad_bundle_is_refused_and_the_old_one_answers(run_server: RunServer, pa
     (line,) = [line for line in server.lines() if line["level"] == "error"]
     assert f"{path} is not a complete model bundle" in line["message"]
     assert f"{bundle.version} goes on answering" in line["message"]
+
+
+@pytest.mark.parametrize("back", [True, False], ids=["the one before", "another"])
+def test_refusal_is_told_until_a_sound_bundle_is_there(
+    run_server: RunServer, path: Path, bundle: ModelBundle, other_bundle: ModelBundle, back: bool
+) -> None:
+    with run_server(MUSIC_ORIGIN_BUNDLE=str(path)) as server:
+        assert not is_refused(server)
+        path.write_bytes(path.read_bytes()[:1000])
+        server.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: is_refused(server))
+        save_bundle(bundle if back else other_bundle, path)
+        server.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: not is_refused(server))
+        assert version(server) == (bundle if back else other_bundle).version
 
 
 def test_models_that_fail_are_refused_with_the_reason(run_server: RunServer, path: Path, tmp_path: Path) -> None:
