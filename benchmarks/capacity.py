@@ -173,7 +173,8 @@ def on_paper(costs: Costs) -> str:
         "### The autoscaler's numbers",
         f"""A HorizontalPodAutoscaler by processor time: a target of {UTILISATION:.0%} of a request of one core,
         which is all that a replica of one worker can use; at least 2 replicas; at most twice those of the table, so
-        that it ends a runaway and not a busy day. It asks for ⌈replicas × utilisation ÷ target⌉. Kubernetes'
+        that it ends a runaway and not a busy day. Those of {RATES[1]:,} a second stand in
+        [deploy/kubernetes](../deploy/README.md#kubernetes). It asks for ⌈replicas × utilisation ÷ target⌉. Kubernetes'
         default pace, twice as many or four more every 15 s, gets from 2 replicas to {many.replicas} in
         {many.seconds_to_scale} s and to {most.replicas:,} in {most.seconds_to_scale} s, and a replica answers a
         third of a second after its start: what comes faster than that needs replicas that wait for it. Scaling down

@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -33,11 +33,13 @@ from benchmarks.serving.load import Window
 from benchmarks.serving.ratios import quartiles
 from benchmarks.serving.servers import Server
 from benchmarks.serving.stacks import OURS, Stack
+from training.markdown import wrapped
 
 FOLDER = Path(__file__).parent
 CONFIGURATION = ROOT / "deploy" / "proxy" / "haproxy.cfg"
 COUNTS = (1, 2, 4)
 SECONDS = 2
+NO_LOSS = 0.95  # of the rate of one replica: less is a loss
 PIECE, BATCH = OURS.pieces["vector"], OURS.batches["npy"]
 REPLICA = replace(OURS, environment=None, program=sys.executable)
 CERTIFY = (
@@ -236,6 +238,11 @@ def results(found: dict[Case, list[Measured]], costs: Costs, number: int) -> str
     """Everything in Markdown, after so many rounds."""
     failures = sum(each.window.failures for measured in found.values() for each in measured)
     (least, least_proxy), (most, most_proxy) = (micros(found[PROXIED[count]]) for count in (COUNTS[0], COUNTS[-1]))
+    ratios = {
+        f"{count} replicas, {what}": median(_rate_ratios(found[of[count]], found[of[1]]))
+        for what, of in (("one piece", PROXIED), (f"{capacity.BATCH_ROWS:,} rows", BATCHES))
+        for count in COUNTS[1:]
+    }
     version = subprocess.run(["haproxy", "-v"], capture_output=True, text=True, check=True).stdout.split()[2]
     return f"""# Replicas, measured
 
@@ -255,8 +262,12 @@ Requests a second, each ratio within a round:
 
 {report.table(("", "one piece", f"{capacity.BATCH_ROWS:,} rows"), _ratios(found))}
 
+{verdict(ratios)}
+
 A replica for each core is the rule, and more share what there is: with {COUNTS[-1]} of them on two cores a piece costs
-the replicas {most:.1f} µs and the proxy {most_proxy:.1f}, where with one it was {least:.1f} and {least_proxy:.1f}.
+the replicas {most:.1f} µs and the proxy {most_proxy:.1f}, where with one it was {least:.1f} and {least_proxy:.1f}: that
+is where a loss goes. How much of it are switches between more processes, and how much caches that they share, was not
+measured.
 
 A new TLS connection, by an ECDSA certificate on P-256, costs the proxy {costs.handshake:,.0f} µs. A replica takes
 {costs.replica_megabytes:.0f} MB by then, and the proxy {costs.proxy_megabytes:.0f} MB.
@@ -269,6 +280,16 @@ HAProxy {version}, wrk and openssl. In each of {number} rounds, after one that i
 {SECONDS} seconds each, and a reply is checked before and after. Processor time is the kernel's, in nanoseconds, of all
 threads. Requests that failed: {failures}.
 """
+
+
+def verdict(ratios: Mapping[str, float]) -> str:
+    """In words, in which cases more replicas answer no fewer requests than one, by the ratio of their rates."""
+    held = [f"{case} ({ratio:.2f})" for case, ratio in ratios.items() if ratio >= NO_LOSS]
+    lost = [f"{case} ({ratio:.2f})" for case, ratio in ratios.items() if ratio < NO_LOSS]
+    return wrapped(
+        f"""**No throughput is to be lost by the count itself**, to within {1 - NO_LOSS:.0%}. Held:
+        {"; ".join(held) or "nowhere"}. Not held: {"; ".join(lost) or "nowhere"}."""
+    )
 
 
 def _table(found: dict[Case, list[Measured]]) -> Iterable[Sequence[str]]:
@@ -292,8 +313,11 @@ def _ratios(found: dict[Case, list[Measured]]) -> Iterable[Sequence[str]]:
 
 
 def _ratio(measured: Sequence[Measured], other: Sequence[Measured]) -> str:
-    pairs = zip(measured, other, strict=True)
-    return _shown([one.window.rate / another.window.rate for one, another in pairs], 2)
+    return _shown(_rate_ratios(measured, other), 2)
+
+
+def _rate_ratios(measured: Sequence[Measured], other: Sequence[Measured]) -> list[float]:
+    return [one.window.rate / another.window.rate for one, another in zip(measured, other, strict=True)]
 
 
 def _shown(values: Sequence[float], decimals: int) -> str:

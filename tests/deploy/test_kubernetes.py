@@ -15,6 +15,7 @@ import kubernetes_validate  # type: ignore[import-untyped]
 import pytest
 import yaml
 
+from benchmarks import capacity
 from service.__main__ import arguments
 from service.app import VERSION
 from tests.conftest import ROOT, Require
@@ -260,6 +261,19 @@ def test_one_pod_more_is_there_before_one_is_taken_away(deployment: Manifest) ->
     assert load(KUBERNETES / "autoscaler.yaml")["spec"]["minReplicas"] == 2
     assert deployment["spec"]["strategy"]["rollingUpdate"] == {"maxUnavailable": 0, "maxSurge": 1}
     assert load(KUBERNETES / "disruption_budget.yaml")["spec"]["maxUnavailable"] == 1
+
+
+def test_autoscaler_is_that_of_the_benchmark(container: Manifest) -> None:
+    spec = load(KUBERNETES / "autoscaler.yaml")["spec"]
+    (metric,) = spec["metrics"]
+    target = metric["resource"]["target"]
+    assert container["resources"]["requests"]["cpu"] == "1"
+    assert target == {"type": "Utilization", "averageUtilization": round(100 * capacity.UTILISATION)}
+    text = (ROOT / "benchmarks" / "REPLICAS.md").read_text()
+    assert f"a target of {target['averageUtilization']}% of a request of one core" in " ".join(text.split())
+    (limits,) = re.findall(r"\| autoscaler: least, most \|(.*)\|", text)
+    for_rates = dict(zip(capacity.RATES, limits.split("|"), strict=True))
+    assert for_rates[100_000].strip() == "{minReplicas}, {maxReplicas}".format(**spec)
 
 
 def test_memory_is_what_the_readme_measured(container: Manifest) -> None:
