@@ -1,7 +1,10 @@
 """Schemas of the custom resources that are used here: of each the fields that are, and no others.
 
-They were written down from the definitions of KServe 0.21 and of Prometheus Operator 0.84. What these share with pods
-and Deployments is left open here, for it can be held against Kubernetes' own schemas.
+They were written by hand, for the definitions cannot be had offline and no package carries those that clusters use. So
+they find a slip of the pen in a manifest, and not that a field was never one, or is no longer. That was looked at once:
+every field of KServe's two resources, and its type, is in the models of its Python package, kserve 0.21. What may be a
+protocol or a metric to scale by was read off KServe's definitions, and the ServiceMonitor off Prometheus Operator 0.84.
+What these share with pods and Deployments is left open here, for it can be held against Kubernetes' own schemas.
 """
 
 from typing import Any
