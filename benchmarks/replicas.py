@@ -179,6 +179,7 @@ def proxy(replicas: Sequence[Server], certificate: Path) -> Stack:
             "CERTIFICATE": str(certificate),
             "METRICS": f"abns@music-origin-{replicas[0].port}-{len(replicas)}",
             "BURST": "1000000000",
+            "CONNECTIONS": "1000000000",
         },
         pieces={"vector": PIECE},
         scheme="https",

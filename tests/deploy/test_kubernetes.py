@@ -233,6 +233,30 @@ def test_probes_ask_what_the_service_answers(client: httpx.Client, container: Ma
     assert client.get(endpoint["path"]).status_code == 200
 
 
+def test_network_lets_in_whom_it_should_and_nobody_out() -> None:
+    """By all policies together, for each adds to the others."""
+    specs = {named(path): load(path)["spec"] for path in RESOURCES if path.name == "network_policy.yaml"}
+    assert specs.pop("network_policy.yaml") == {
+        "podSelector": {"matchLabels": LABELS},
+        "policyTypes": ["Ingress", "Egress"],
+        "ingress": [{"from": [{"podSelector": {}}], "ports": [{"port": "http"}]}],
+        "egress": [],
+    }
+    assert specs == {
+        f"{component}/network_policy.yaml": {
+            "podSelector": {"matchLabels": LABELS},
+            "policyTypes": ["Ingress"],
+            "ingress": [
+                {
+                    "from": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": component}}}],
+                    "ports": [{"port": "http"}],
+                }
+            ],
+        }
+        for component in COMPONENTS
+    }
+
+
 def test_pod_has_no_rights(pod: Manifest) -> None:
     assert_confined(pod)
 

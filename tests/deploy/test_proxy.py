@@ -131,8 +131,10 @@ def deployment(engine: str, require: Require, tmp_path_factory: pytest.TempPathF
         "PORTS": " ".join(ports),
         "METRICS": f"127.0.0.1:{free_port()}",
         "BURST": UNLIMITED,
+        "SETTINGS": str(folder / "settings"),
         **{f"REPLICA_{number}": f"127.0.0.1:{port}" for number, port in enumerate(ports, 1)},
     }
+    (folder / "settings").write_text("MUSIC_ORIGIN_REQUEST_TIMEOUT=29\n")
     deployment = Deployment(engine, folder, environment, port)
     try:
         assert deployment.rollout(IMAGE) == 0
@@ -221,7 +223,9 @@ def test_replacing_the_replicas_fails_no_request(
             load.wait_for(load.tally.sent + 100)
             assert deployment.rollout(IMAGE if number % 2 else other) == 0
             assert len(deployment.replicas()) == 2
-            assert "MUSIC_ORIGIN_ACCESS_LOG=false" in deployment.described("Config.Env", deployment.replicas()[0])
+            told = deployment.described("Config.Env", deployment.replicas()[0])
+            assert "MUSIC_ORIGIN_ACCESS_LOG=false" in told
+            assert "MUSIC_ORIGIN_REQUEST_TIMEOUT=29" in told
             load.wait_for(load.tally.sent + 100)
     tally = load.tally
     record(
@@ -281,20 +285,50 @@ def test_replica_that_is_killed_fails_no_request(
 def test_proxy_hands_on_what_the_service_refuses(deployment: Deployment) -> None:
     with httpx.Client(base_url=f"https://127.0.0.1:{deployment.port}", verify=deployment.trusted) as client:
         assert client.post("/genre", json=PIECE).status_code == 200
-        assert client.get("/metrics").status_code == client.get("/%6Detrics").status_code == 404
+        problem(client.get("/metrics"), 404)
+        problem(client.get("/%6Detrics"), 404)
         problem(client.post("/genre", json={"features": [1]}), 422)
         large = b" " * (16 * 2**20 + 1)
         problem(client.post("/genre/batch", content=large, headers={"Content-Type": "application/json"}), 413)
 
 
+def connect(trusted: ssl.SSLContext, port: int) -> ssl.SSLSocket:
+    """A connection by which nothing has been said."""
+    connection = socket.create_connection(("127.0.0.1", port))
+    return trusted.wrap_socket(connection, server_hostname="127.0.0.1", do_handshake_on_connect=False)
+
+
+def is_taken(connection: ssl.SSLSocket) -> bool:
+    """Whether the proxy lets a connection speak."""
+    try:
+        connection.do_handshake()
+    except OSError:
+        return False
+    return True
+
+
 def test_proxy_keeps_one_client_from_taking_all(deployment: Deployment, tmp_path: Path) -> None:
     port = free_port()
-    environment = {**deployment.environment, "BURST": "20", "METRICS": f"127.0.0.1:{free_port()}"}
-    with haproxy(tmp_path, environment, port):
+    environment = {
+        **deployment.environment,
+        "BURST": "20",
+        "CONNECTIONS": "10",
+        "METRICS": f"127.0.0.1:{free_port()}",
+    }
+    with haproxy(tmp_path, environment, port), ExitStack() as exits:
         trusted = ssl.create_default_context(cafile=tmp_path / "certificate.pem")
-        with httpx.Client(base_url=f"https://127.0.0.1:{port}", verify=trusted) as client:
-            statuses = {client.post("/genre", json=PIECE).status_code for _ in range(100)}
-    assert statuses == {200, 429}
+        url = f"https://127.0.0.1:{port}/genre"
+        with httpx.Client(verify=trusted) as client:
+            replies = [client.post(url, json=PIECE) for _ in range(100)]
+            assert {reply.status_code for reply in replies} == {200, 429}
+            problem(next(reply for reply in replies if reply.status_code == 429), 429)
+            while client.post(url, json=PIECE).status_code == 429:
+                pass  # for what is denied is not counted
+        connections = [exits.enter_context(connect(trusted, port)) for _ in range(11)]
+        assert sum(map(is_taken, connections)) == 10
+        another = httpx.HTTPTransport(verify=trusted, local_address="127.0.0.2")
+        with httpx.Client(transport=another) as client:
+            assert client.post(url, json=PIECE).status_code == 200
 
 
 def test_configuration_goes_beside_that_of_debian(deployment: Deployment, require: Require, tmp_path: Path) -> None:
