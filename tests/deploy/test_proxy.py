@@ -71,16 +71,20 @@ class Deployment:
     def replicas(self) -> list[str]:
         """The ports of the replicas that the proxy sends requests to, once these are all that there are."""
         while True:
-            there = [port for port in self.ports if self.exists(port)]
+            there = self.there()
             up = [sample["server"] for sample, value in self.told("haproxy_server_status", state="UP") if value]
             if up == [f"replica-{1 + self.ports.index(port)}" for port in there]:
                 return there
             time.sleep(0.05)
 
-    def exists(self, port: str) -> bool:
-        """Whether there is a container for a port."""
-        inspected = subprocess.run([self.engine, "container", "inspect", self.container(port)], capture_output=True)
-        return inspected.returncode == 0
+    def there(self) -> list[str]:
+        """The ports that have a container."""
+        inspect = [self.engine, "container", "inspect"]
+        return [
+            port
+            for port in self.ports
+            if subprocess.run([*inspect, self.container(port)], capture_output=True).returncode == 0
+        ]
 
     def described(self, what: str, port: str) -> str:
         """What the engine says of the container at a port."""
@@ -256,7 +260,7 @@ def test_rollout_that_fails_changes_nothing(
         f"rollout that fails ({why}), under load by HTTPS",
         f"status {status}, {shown(load.tally)}",
         "status 1, all right, the replicas still there",
-        status == 1 and is_clean(load.tally) and deployment.replicas() == before,
+        status == 1 and is_clean(load.tally) and deployment.there() == before == deployment.replicas(),
     )
 
 
