@@ -212,6 +212,18 @@ def test_speed_is_that_of_the_results() -> None:
     assert set(rows) <= set(results.splitlines())
 
 
+def test_cost_of_scoring_is_that_of_the_results() -> None:
+    results, words = (" ".join((ROOT / name).read_text().split()) for name in ("benchmarks/SCORING.md", "README.md"))
+    (seconds,) = re.findall(r"\| 10,000,000 \| ([\d.]+) \|", results)
+    (megabytes,) = re.findall(r"A worker takes (\d+) MB however many rows there are", results)
+    (ratio,) = re.findall(r"two workers score ([\d.]+) times as many a second as Ray Data does", results)
+    (microseconds,) = re.findall(r"From two workers on 10,000,000 rows: ([\d.]+ µs of a core)", results)
+    assert (
+        f"takes two cores {seconds} s, {ratio} times as quick as Ray Data, and {megabytes} MB for each worker" in words
+    )
+    assert f"| {microseconds} a piece |" in words
+
+
 def test_settings_are_listed() -> None:
     listed = re.findall(rf"^\| `{ENVIRONMENT_PREFIX}(\w+)` \| `?([^|`]*?)`? ?\| (.*) \|$", README, re.MULTILINE)
     known = [
