@@ -26,8 +26,14 @@ score: .venv/scoring.installed
 	@test -n "$(IN)" -a -n "$(OUT)" || { echo "Say what to score and where to: make score IN=catalogue OUT=scored" >&2; exit 1; }
 	$(BIN)/python -m scoring "$(IN)" "$(OUT)" $(OPTIONS)
 
+# Training takes minutes, for which it shares the cores with tests that only ask for right answers, and not for quick ones.
+BESIDE_TRAINING := tests/benchmarks tests/deploy tests/scoring
 test: .venv/dev.installed
-	$(BIN)/pytest
+	mkdir -p build
+	$(BIN)/pytest $(BESIDE_TRAINING) > build/tests.log 2>&1 & beside=$$!; trap "kill $$beside" INT TERM; \
+		$(BIN)/pytest tests/training; training=$$?; \
+		wait $$beside; beside=$$?; cat build/tests.log; exit $$((training || beside))
+	$(BIN)/pytest $(addprefix --ignore=,tests/training $(BESIDE_TRAINING))
 
 trust: .venv/dev.installed
 	$(BIN)/pytest tests/trust tests/deploy --long
