@@ -2,7 +2,7 @@
 
 import re
 
-from benchmarks.replicas import verdict
+from benchmarks.replicas.report import verdict
 from tests.conftest import ROOT
 
 TEXT = (ROOT / "benchmarks" / "REPLICAS.md").read_text()

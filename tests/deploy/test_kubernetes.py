@@ -15,7 +15,7 @@ import kubernetes_validate  # type: ignore[import-untyped]
 import pytest
 import yaml
 
-from benchmarks import capacity
+from benchmarks.replicas import capacity
 from service.__main__ import arguments
 from service.app import VERSION
 from tests.conftest import ROOT, Require

@@ -1,4 +1,4 @@
-"""What many requests a second take, on paper: computed from what one takes, as benchmarks/replicas.py measured it."""
+"""What many requests a second take, on paper: computed from what one takes, as fleet.py measures it."""
 
 import math
 from collections.abc import Iterable, Sequence
