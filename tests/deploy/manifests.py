@@ -15,6 +15,9 @@ KUSTOMIZATION = "kustomization.yaml"
 LAST_BATCHES_SECONDS = 8  # the service's --timeout-graceful-shutdown
 SLACK_SECONDS = 2
 
+COMPONENTS = ("ingress", "monitoring")
+FOLDERS = [KUBERNETES, *(KUBERNETES / name for name in COMPONENTS)]
+
 Manifest = dict[str, Any]
 
 
@@ -28,6 +31,14 @@ def resources(folder: Path) -> Iterator[Path]:
     """The manifests that a kustomization lists."""
     for name in load(folder / KUSTOMIZATION)["resources"]:
         yield folder / name
+
+
+RESOURCES = [path for folder in FOLDERS for path in resources(folder)]
+
+
+def named(path: Path) -> str:
+    """A manifest of Kubernetes, by its path there."""
+    return str(path.relative_to(KUBERNETES))
 
 
 def container_of(pod: Manifest) -> Manifest:

@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
 import pytest
 
 from models.archive import DEFAULT_BUNDLE
@@ -30,21 +29,18 @@ from tests.scoring.conftest import (
     refused,
     run_scoring,
     scoring_command,
+    write_catalogue,
     written,
 )
 
-FILES, ROWS = 40, 2_000
-FEATURES = made_features(FILES * ROWS)
+FILES = 40
+FEATURES = made_features(FILES * 2_000)
 
 
 @pytest.fixture(scope="module")
 def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A catalogue of many files, so of many partitions."""
-    folder = tmp_path_factory.mktemp("catalogue")
-    table = made_table(FEATURES)
-    for number in range(FILES):
-        pq.write_table(table.slice(number * ROWS, ROWS), folder / f"{number:02}.parquet")
-    return folder
+    return write_catalogue(tmp_path_factory.mktemp("catalogue"), FEATURES, FILES)
 
 
 @pytest.fixture

@@ -8,15 +8,21 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-import pyarrow.parquet as pq
 import pytest
 
 from models.bundle import ModelBundle
 from tests.conftest import ROOT, Require
 from tests.scoring.clusters import dask_process, dask_scheduler, wait_for_outcomes
-from tests.scoring.conftest import assert_predicted, made_features, made_table, scoring_command, written
+from tests.scoring.conftest import (
+    assert_predicted,
+    made_features,
+    made_table,
+    scoring_command,
+    write_catalogue,
+    written,
+)
 
-FILES, ROWS = 30, 2_000
+FILES = 30
 # What Dask waits for on a silent connection: 30 seconds as it comes, and no less than this.
 PATIENCE = {"DASK_DISTRIBUTED__COMM__TIMEOUTS__TCP": "11s"}
 
@@ -56,13 +62,11 @@ def host(require: Require) -> Iterator[Host]:
 
 
 def test_link_that_is_cut_changes_nothing(tmp_path: Path, host: Host, bundle: ModelBundle) -> None:
-    features = made_features(FILES * ROWS)
+    features = made_features(FILES * 2_000)
     catalogue, output, folder = tmp_path / "catalogue", tmp_path / "scored", tmp_path / "cluster"
     catalogue.mkdir()
     folder.mkdir()
-    table = made_table(features)
-    for number in range(FILES):
-        pq.write_table(table.slice(number * ROWS, ROWS), catalogue / f"{number:02}.parquet")
+    write_catalogue(catalogue, features, FILES)
 
     one_thread = ("--nthreads", "1", "--no-nanny")
     away = ("ip", "netns", "exec", host.name)
@@ -83,5 +87,5 @@ def test_link_that_is_cut_changes_nothing(tmp_path: Path, host: Host, bundle: Mo
             _, stderr = process.communicate()
         assert process.returncode == 0, stderr
         assert "away" in (folder / "scheduler.log").read_text().partition("Remove worker")[2]
-    assert written(output)["id"].equals(table["id"])
+    assert written(output)["id"].equals(made_table(features)["id"])
     assert_predicted(written(output), bundle, features)

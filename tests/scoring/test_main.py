@@ -24,21 +24,18 @@ from tests.scoring.conftest import (
     refused,
     run_scoring,
     scoring_command,
+    write_catalogue,
     written,
 )
 
-FILES, ROWS = 12, 4_000
-FEATURES = made_features(FILES * ROWS)
+FILES = 12
+FEATURES = made_features(FILES * 4_000)
 
 
 @pytest.fixture(scope="module")
 def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A catalogue of several files."""
-    folder = tmp_path_factory.mktemp("catalogue")
-    table = made_table(FEATURES)
-    for number in range(FILES):
-        pq.write_table(table.slice(number * ROWS, ROWS), folder / f"{number:02}.parquet")
-    return folder
+    return write_catalogue(tmp_path_factory.mktemp("catalogue"), FEATURES, FILES)
 
 
 @pytest.fixture(scope="module")
