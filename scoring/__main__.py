@@ -21,7 +21,7 @@ try:
 
     from scoring.catalogue import Catalogue, open_catalogue
     from scoring.cluster import connect, score
-    from scoring.errors import ScoringError
+    from scoring.errors import ScoringError, explained
     from scoring.job import Job
     from scoring.output import Outcome, open_output
     from scoring.predictions import PARTS
@@ -123,8 +123,8 @@ def run(options: argparse.Namespace) -> dict[str, object]:
     if output.path.startswith(f"{catalogue.root}/") and output.target == catalogue.source:
         raise ScoringError(f"{options.output} lies within {options.input}, and would be read with it: name another")
     job = Job(catalogue, output, options.only, options.bad_rows, options.prefix)
-    job.schema(bundle)
-    with explained(options.output):
+    job.schema(bundle)  # or else each worker would find out what cannot be
+    with explained(f"{options.output} cannot be written"):
         output.begin(job.plan(bundle), resume=options.resume)
     announce(catalogue, options.scheduler or options.scheduler_file)
 
@@ -138,20 +138,11 @@ def run(options: argparse.Namespace) -> dict[str, object]:
             for index, outcome in score(client, job, content, bundle.fingerprint, left):
                 outcomes[index] = outcome
                 progress.advance(catalogue.partitions[index].size, outcome["rows"])
-    with explained(options.output):
+    with explained(f"{options.output} cannot be written"):
         output.finish()
     return summarize(options, bundle.version, outcomes, resumed, time.perf_counter() - started) | {
         "first_bad_row": first_bad_row(job, outcomes)
     }
-
-
-@contextmanager
-def explained(output: str) -> Iterator[None]:
-    """Turns what keeps the output from being written into an error that names it."""
-    try:
-        yield
-    except OSError as error:
-        raise ScoringError(f"{output} cannot be written: {error.strerror or error}") from error
 
 
 def announce(catalogue: Catalogue, scheduler: str | None) -> None:

@@ -1,21 +1,19 @@
 """A catalogue: its files, their columns, and the partitions in which it is scored."""
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import PurePosixPath
 
 import pyarrow as pa
 from fsspec import AbstractFileSystem
-from fsspec.core import url_to_fs
 from fsspec.utils import infer_compression
 
 from scoring.columns import choose
 from scoring.csv_files import csv_files
-from scoring.errors import UNREADABLE, ScoringError
+from scoring.errors import ScoringError, explained
 from scoring.files import Form, Partition, find
 from scoring.npy_files import NpyFiles
 from scoring.parquet_files import ParquetFiles
@@ -42,7 +40,7 @@ class Catalogue:
 
 def open_catalogue(address: str, columns: str | None, delimiter: str | None, header: str) -> Catalogue:
     """Looks at every file of a catalogue, but not at its rows. Raises ScoringError."""
-    source, files = find(address)
+    source, root, files = find(address)
     form = _form(source, files, delimiter, header)
     with ThreadPoolExecutor(FOOTERS_AT_A_TIME) as pool:
         described = [*pool.map(partial(_describe, source, form), files)]
@@ -54,7 +52,6 @@ def open_catalogue(address: str, columns: str | None, delimiter: str | None, hea
     features = choose(schema, columns)
     others = [field if form.typed else field.with_type(pa.string()) for field in schema if field.name not in features]
     partitions = tuple(partition for _, parts in described for partition in parts)
-    root = url_to_fs(address)[1].rstrip("/")
     return Catalogue(
         source, root, form, features, pa.schema(others), partitions, _stamp(str(source.info(file)) for file in files)
     )
@@ -66,7 +63,7 @@ def _form(source: AbstractFileSystem, files: list[str], delimiter: str | None, h
         raise ScoringError(f"the files end in {', '.join(sorted(forms))}: they must be of one form")
     (form,) = {FORMS.get(suffix) for suffix in forms}
     if form == "CSV":
-        with _explained(files[0]):
+        with explained(f"{files[0]} cannot be read"):
             return csv_files(source, files[0], delimiter, header)
     if form is None:
         raise ScoringError(f"{files[0]} is of no form that is read: name it .parquet, .csv, .tsv, .txt or .npy")
@@ -79,16 +76,8 @@ def _suffix(file: str) -> str:
 
 
 def _describe(source: AbstractFileSystem, form: Form, file: str) -> tuple[pa.Schema, list[Partition]]:
-    with _explained(file):
+    with explained(f"{file} cannot be read"):
         return form.describe(source, file)
-
-
-@contextmanager
-def _explained(file: str) -> Iterator[None]:
-    try:
-        yield
-    except UNREADABLE as error:
-        raise ScoringError(f"{file} cannot be read: {error}") from error
 
 
 def _stamp(descriptions: Iterable[str]) -> str:

@@ -233,5 +233,6 @@ def _chunks(opened: IO[bytes]) -> Iterator[bytes]:
     rest = b""
     while chunk := opened.read(BLOCK_BYTES):
         lines, newline, rest = (rest + chunk).rpartition(b"\n")
-        yield lines + newline
+        if newline:
+            yield lines + newline
     yield rest

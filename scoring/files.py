@@ -10,7 +10,7 @@ from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 
 from models.features import Floats
-from scoring.errors import ScoringError
+from scoring.errors import ScoringError, explained
 
 GLOB = re.compile(r"[*?\[]")
 BATCH_ROWS = 65_536  # are read, predicted and written at a time: of all columns some 100 MB
@@ -54,12 +54,12 @@ class Form(Protocol):
         """Where in the file a row of the partition is, in words."""
 
 
-def find(address: str) -> tuple[AbstractFileSystem, list[str]]:
-    """The file system and the files that an address stands for: a file, all files of a folder, or those of a glob.
+def find(address: str) -> tuple[AbstractFileSystem, str, list[str]]:
+    """The file system of an address, its path there, and the files: one, all of a folder, or those of a glob.
 
     Of a folder, names that begin with a dot or an underscore are left aside, as by other readers. Raises ScoringError.
     """
-    try:
+    with explained(f"{address} cannot be read"):
         source, path = url_to_fs(address)
         if source.isdir(path):
             files = [file for file in source.find(path) if not _is_hidden(file.removeprefix(path))]
@@ -67,11 +67,9 @@ def find(address: str) -> tuple[AbstractFileSystem, list[str]]:
             files = [path]
         else:
             files = [file for file in source.glob(path) if source.isfile(file)] if GLOB.search(path) else []
-    except (ImportError, OSError, ValueError) as error:
-        raise ScoringError(f"{address} cannot be read: {error}") from error
     if not files:
         raise ScoringError(f"{address}: there is no such file, nor a file within it")
-    return source, sorted(files)
+    return source, path.rstrip("/"), sorted(files)
 
 
 def _is_hidden(path: str) -> bool:

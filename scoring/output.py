@@ -15,7 +15,7 @@ from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 from pyarrow import csv as arrow_csv
 
-from scoring.errors import ScoringError
+from scoring.errors import ScoringError, explained
 from scoring.predictions import MEASURE
 
 SUCCESS = "_SUCCESS"
@@ -138,10 +138,8 @@ class Output:
 
 def open_output(address: str, form: str) -> Output:
     """The output at an address. Raises ScoringError."""
-    try:
+    with explained(f"{address} cannot be written"):
         target, path = url_to_fs(address)
-    except (ImportError, OSError, ValueError) as error:
-        raise ScoringError(f"{address} cannot be written: {error}") from error
     if "/" not in path.strip("/") and not isinstance(target, LocalFileSystem):
         raise ScoringError(f"{address} is all of a bucket: name a folder in it")
     return Output(target, path.rstrip("/"), form)

@@ -5,7 +5,6 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -110,9 +109,3 @@ def refused(run: Scoring) -> str:
     assert "Traceback" not in run.stderr
     assert run.stderr.startswith("error: ") or "\nerror: " in run.stderr
     return run.stderr
-
-
-def rows_of(table: pa.Table) -> list[dict[str, Any]]:
-    """The rows of a table."""
-    rows: list[dict[str, Any]] = table.to_pylist()
-    return rows

@@ -62,6 +62,16 @@ def test_compressed_lines_are_taken(
     assert_predicted(scored, bundle, features)
 
 
+def test_archive_of_several_parts_is_read_as_one(
+    tmp_path: Path, score: Score, bundle: ModelBundle, features: Floats
+) -> None:
+    """Of which the first may end within the header."""
+    text = "\n".join([HEADER, *lines_of(features)]).encode()
+    (tmp_path / "made.csv.gz").write_bytes(gzip.compress(text[:20]) + gzip.compress(text[20:]))
+    scored, _ = score(tmp_path / "made.csv.gz")
+    assert_predicted(scored, bundle, features)
+
+
 @pytest.mark.parametrize("header", ["auto", "absent"])
 @pytest.mark.parametrize("ids", [True, False])
 def test_lines_without_a_header_are_numbered(
