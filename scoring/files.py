@@ -1,5 +1,6 @@
 """The files of a catalogue, wherever fsspec finds them, and what each form of them can do."""
 
+import os
 import re
 from collections.abc import Iterator, Mapping
 from typing import IO, ClassVar, NamedTuple, Protocol
@@ -54,13 +55,19 @@ class Form(Protocol):
         """Where in the file a row of the partition is, in words."""
 
 
+def locate(address: str) -> tuple[AbstractFileSystem, str]:
+    """The file system of an address, and its path there, without detours."""
+    source, path = url_to_fs(address)
+    return source, os.path.normpath(path) if isinstance(source, LocalFileSystem) else path.rstrip("/")
+
+
 def find(address: str) -> tuple[AbstractFileSystem, str, list[str]]:
     """The file system of an address, its path there, and the files: one, all of a folder, or those of a glob.
 
     Of a folder, names that begin with a dot or an underscore are left aside, as by other readers. Raises ScoringError.
     """
     with explained(f"{address} cannot be read"):
-        source, path = url_to_fs(address)
+        source, path = locate(address)
         if source.isdir(path):
             files = [file for file in source.find(path) if not _is_hidden(file.removeprefix(path))]
         elif source.exists(path):
@@ -69,7 +76,7 @@ def find(address: str) -> tuple[AbstractFileSystem, str, list[str]]:
             files = [file for file in source.glob(path) if source.isfile(file)] if GLOB.search(path) else []
     if not files:
         raise ScoringError(f"{address}: there is no such file, nor a file within it")
-    return source, path.rstrip("/"), sorted(files)
+    return source, path, sorted(files)
 
 
 def _is_hidden(path: str) -> bool:

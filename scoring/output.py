@@ -11,11 +11,11 @@ from typing import TypedDict
 import pyarrow as pa
 import pyarrow.parquet as pq
 from fsspec import AbstractFileSystem
-from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 from pyarrow import csv as arrow_csv
 
 from scoring.errors import ScoringError, explained
+from scoring.files import locate
 from scoring.predictions import MEASURE
 
 SUCCESS = "_SUCCESS"
@@ -139,7 +139,7 @@ class Output:
 def open_output(address: str, form: str) -> Output:
     """The output at an address. Raises ScoringError."""
     with explained(f"{address} cannot be written"):
-        target, path = url_to_fs(address)
+        target, path = locate(address)
     if "/" not in path.strip("/") and not isinstance(target, LocalFileSystem):
         raise ScoringError(f"{address} is all of a bucket: name a folder in it")
-    return Output(target, path.rstrip("/"), form)
+    return Output(target, path, form)

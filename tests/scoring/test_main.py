@@ -137,6 +137,8 @@ def test_bar_on_a_terminal_has_rows_a_second_and_time_left(tmp_path: Path, catal
     [
         (["none.parquet", "out"], "none.parquet: there is no such file"),
         (["made.parquet", "."], "is there already: name another folder"),
+        (["made.parquet", "new/.."], "is there already: name another folder"),
+        (["../made", "new/../scored"], "lies within ../made, and would be read with it: name another"),
         (["made.parquet", "out", "--columns", "a"], "there is no column 'a'"),
         (["made.parquet", "out", "--bundle", "none.npz"], "none.npz cannot be read"),
         (["made.parquet", "out", "--bundle", "made.parquet"], "made.parquet is not a complete model bundle"),
@@ -151,7 +153,8 @@ def test_what_cannot_be_done_is_said(
     arguments: list[str],
     said: str,
 ) -> None:
-    monkeypatch.chdir(tmp_path)
+    (tmp_path / "made").mkdir()
+    monkeypatch.chdir(tmp_path / "made")
     pq.write_table(made_table(made_features(2)), "made.parquet")
     assert main(arguments) == 2
     assert said in capsys.readouterr().err
